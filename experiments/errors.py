@@ -1,0 +1,40 @@
+"""Errors that a person can act on: one line on stderr and an exit code, never a traceback."""
+
+import difflib
+from collections.abc import Callable, Iterable
+
+USAGE, FAILED = 2, 1
+
+
+class Fault(Exception):
+    """What went wrong, in one line; ``code`` is the process's exit status.
+
+    2 for what the caller asked (an unknown name, a folder that holds something else, missing data),
+    1 for a run that failed (not finite, a full disk).
+    """
+
+    def __init__(self, message: str, code: int = USAGE) -> None:
+        super().__init__(" ".join(str(message).split()))
+        self.code = code
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean lstm?`` for the closest known name, or the empty string.
+
+    >>> nearest("lstn", ["lstm", "gru"])
+    '; did you mean lstm?'
+    """
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def guarded(main: Callable[[], int | None]) -> int:
+    """Call ``main`` and turn a `Fault` into its line and its exit code."""
+    import sys
+
+    try:
+        return main() or 0
+    except Fault as fault:
+        sys.stdout.flush()
+        print(f"error: {fault}", file=sys.stderr)
+        return fault.code

@@ -1,0 +1,1 @@
+"""Tasks: samplers and real data sets as batches; one family a file."""

@@ -1,0 +1,94 @@
+"""The axis legend, the named array types, and selection over pytrees.
+
+Axes: ``t`` time, ``*b`` any batch axes, ``d`` input, ``h`` hidden, ``k`` output. Every array of the
+library is laid out ``[t, *b, *event]``: time first, event axes last, any batch axes between.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray, PyTree
+
+__all__ = [
+    "Array",
+    "Bool",
+    "Flag",
+    "Float",
+    "Inexact",
+    "Key",
+    "PyTree",
+    "Shape",
+    "Steps",
+    "batch_shape",
+    "num_steps",
+    "shape_leaves",
+    "tree_shape",
+    "where",
+]
+
+Key = PRNGKeyArray
+Shape = PyTree
+"""A tuple of ints for one array, or a pytree of such tuples for a pytree of arrays."""
+Flag = Bool[Array, "*b"]
+"""One truth value for each sequence of a batch."""
+Steps = Bool[Array, "t *b"]
+"""One truth value for each time step of each sequence: a mask, or the starts of segments."""
+
+
+def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
+    """Select ``new`` where ``flag`` is True, else ``old``, leaf by leaf.
+
+    ``flag`` holds the leading axes of every leaf of ``new``; it is broadcast over whatever event
+    axes follow. ``old`` is a pytree like ``new``, or one scalar for all of its leaves. Selection,
+    not multiplication: NaN on the side that is not taken reaches neither values nor gradients.
+
+    >>> where(jnp.array([True, False]), {"a": jnp.ones((2, 3))}, 0.0)["a"].tolist()
+    [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+
+    def select(leaf: Array, other: Any) -> Array:
+        event_axes = tuple(range(flag.ndim, jnp.ndim(leaf)))
+        return jnp.where(jnp.expand_dims(flag, event_axes), leaf, other)
+
+    if isinstance(old, (int, float)):
+        return jax.tree.map(lambda leaf: select(leaf, jnp.asarray(old, leaf.dtype)), new)
+    return jax.tree.map(select, new, old)
+
+
+def _is_shape(node: Any) -> bool:
+    return type(node) is tuple and all(isinstance(size, int) for size in node)
+
+
+def shape_leaves(shape: Shape) -> list[tuple[int, ...]]:
+    """The tuples of a pytree of shapes, in tree order."""
+    return jax.tree.leaves(shape, is_leaf=_is_shape)
+
+
+def tree_shape(tree: PyTree) -> Shape:
+    """The shape of every leaf, as a pytree of tuples."""
+    return jax.tree.map(lambda leaf: tuple(jnp.shape(leaf)), tree)
+
+
+def _leading(xs: PyTree, event_shape: Shape) -> Iterator[tuple[int, ...]]:
+    leaves, shapes = jax.tree.leaves(xs), shape_leaves(event_shape)
+    if len(leaves) != len(shapes):
+        raise ValueError(f"xs: expected {len(shapes)} arrays of event shapes {shapes}, got {len(leaves)}")
+    for leaf, shape in zip(leaves, shapes, strict=True):
+        if jnp.ndim(leaf) < len(shape) or tuple(jnp.shape(leaf)[jnp.ndim(leaf) - len(shape) :]) != shape:
+            raise ValueError(f"xs: expected shape (..., {', '.join(map(str, shape))}), got {jnp.shape(leaf)}")
+        yield tuple(jnp.shape(leaf)[: jnp.ndim(leaf) - len(shape)])
+
+
+def batch_shape(x: PyTree, event_shape: Shape) -> tuple[int, ...]:
+    """The axes in front of ``event_shape`` that all leaves of ``x`` share; ValueError where they differ."""
+    leading = set(_leading(x, event_shape))
+    if len(leading) != 1:
+        raise ValueError(f"xs: the leaves disagree about their leading axes: {sorted(leading)}")
+    return leading.pop()
+
+
+def num_steps(xs: PyTree) -> int:
+    """The length of the time axis."""
+    return jax.tree.leaves(xs)[0].shape[0]

@@ -1,0 +1,163 @@
+"""The Cell contract: what every recurrence of this library is, and nothing else.
+
+A cell is a frozen dataclass of hyperparameters with pure methods, hashable and equal by value;
+parameters and state are explicit pytrees. `tests/contract.py::check_cell` is this page, executed.
+"""
+
+import abc
+from typing import Any, NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
+
+from recurrent import arrays
+from recurrent.arrays import Key, Shape
+
+__all__ = ["Cell", "Layer", "Noisy", "Recurrence", "Unsupported", "state_vector"]
+
+
+class Unsupported(ValueError):
+    """A solver that cannot run a cell by its own method: ``Unsupported(solver, cell, option)``."""
+
+    def __init__(self, solver: Any, cell: Any, option: str) -> None:
+        super().__init__(f"{solver} cannot run {cell}: {option}")
+        self.solver, self.cell, self.option = solver, cell, option
+
+
+class Noisy(NamedTuple):
+    """An input together with the noise that a stochastic wrapper drew for it; None: evaluation."""
+
+    x: PyTree
+    noise: PyTree
+
+    @classmethod
+    def of(cls, x: PyTree) -> Self:
+        """``x`` itself where it is paired already, else ``x`` without noise."""
+        return x if isinstance(x, cls) else cls(x, None)
+
+
+class Recurrence(abc.ABC):
+    """What cells and layers share: parameters, weights, a state before the first step, and event shapes."""
+
+    @property
+    @abc.abstractmethod
+    def input_shape(self) -> Shape:
+        """The trailing axes of the leaves of ``x``."""
+
+    @property
+    @abc.abstractmethod
+    def output_shape(self) -> Shape:
+        """The trailing axes of the leaves of ``y``."""
+
+    @abc.abstractmethod
+    def init(self, key: Key) -> Any:
+        """The trainable parameters: real floating leaves only, deterministic in ``key``."""
+
+    def prepare(self, params: Any) -> Any:
+        """Everything that depends on the parameters alone; called once per unroll, outside every loop."""
+        return params
+
+    @abc.abstractmethod
+    def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
+        """The state before the first step of each of ``batch_shape`` sequences."""
+
+
+class Cell(Recurrence):
+    """One step of a recurrence. A subclass is a frozen dataclass.
+
+    It defines ``input_shape``, ``init``, ``initial_state`` and ``next_state`` (or ``linear``), and
+    whatever of the rest differs from the defaults. ``weights`` is what ``prepare`` returned; ``x``,
+    ``u``, ``y``, states, parameters and weights are pytrees with any number of batch axes.
+    """
+
+    def project(self, weights: Any, x: Any) -> Any:
+        """All that does not depend on the state, ``x[*b, *event] -> u``, for any leading axes. Default: ``x``."""
+        return x
+
+    def next_state(self, weights: Any, state: Any, u: Any) -> Any:
+        """The state map alone; it keeps structure, shapes and dtypes. Derived where ``linear`` is defined."""
+        if not self.has_linear_form:
+            raise TypeError(f"{type(self).__name__} has to define next_state or linear")
+        return self.linear(weights, u).apply(state)
+
+    def output(self, weights: Any, state: Any, u: Any) -> Any:
+        """What the cell emits, read from the *new* state. Default: its field ``h``."""
+        return state.h
+
+    def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
+        """``(new state, y)``: derived from `next_state` and `output`, never overridden."""
+        state = self.next_state(weights, state, u)
+        return state, self.output(weights, state, u)
+
+    @property
+    def output_shape(self) -> Shape:
+        """The event axes of ``y``, found by tracing one step without computing it."""
+        return arrays.tree_shape(jax.eval_shape(self._first_output))
+
+    def _first_output(self) -> Any:
+        weights = self.prepare(self.init(jax.random.key(0)))
+        x = jax.tree.map(jnp.zeros, self.input_shape, is_leaf=lambda node: type(node) is tuple)
+        paired = Noisy(x, None) if self.is_stochastic else x
+        return self.step(weights, self.initial_state(weights, ()), self.project(weights, paired))[1]
+
+    def mask_output(self, mask: Any, y: Any) -> Any:
+        """What is emitted where ``mask[*b]`` is False: zeros. ``y`` was read there from the state carried."""
+        return arrays.where(mask, y, 0.0)
+
+    def linear(self, weights: Any, u: Any) -> Any:
+        """The linear form (`recurrent.forms`) of the state map at each leading index of ``u``."""
+        raise TypeError(f"{type(self).__name__} has no linear form")
+
+    @property
+    def has_linear_form(self) -> bool:
+        """Whether the state map is linear in the state; wrappers answer for the cell they hold."""
+        return type(self).linear is not Cell.linear
+
+    def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
+        """Everything random about ``num_steps`` steps, leaves ``[t, *b, ...]``, drawn outside the loop."""
+        raise TypeError(f"{type(self).__name__} draws no noise")
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether ``project`` takes `Noisy` inputs; wrappers answer for the cell they hold too."""
+        return type(self).noise is not Cell.noise
+
+
+class Layer(Recurrence):
+    """What needs whole sequences: it goes its own way through `recurrent.unroll`."""
+
+    @abc.abstractmethod
+    def unroll(
+        self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
+    ) -> tuple[Any, Any]:
+        """``(final_state, ys)`` with the meaning of `recurrent.unroll`."""
+
+
+def state_vector(state: PyTree) -> tuple[Float[Array, " n"], Any]:
+    """The flat real view of a state without batch axes, and the function that restores the state.
+
+    Real leaves stand as they are; a complex leaf stands as its real parts, then its imaginary parts.
+
+    >>> vector, restore = state_vector((jnp.array([1.0]), jnp.array([2.0 + 3.0j])))
+    >>> vector.tolist()
+    [1.0, 2.0, 3.0]
+    >>> restore(vector)[1].tolist()
+    [(2+3j)]
+    """
+    leaves, tree = jax.tree.flatten(state)
+    is_complex = [jnp.iscomplexobj(leaf) for leaf in leaves]
+    parts = [
+        (leaf.real, leaf.imag) if split else (leaf,) for leaf, split in zip(leaves, is_complex, strict=True)
+    ]
+    vector, restore_parts = ravel_pytree(parts)
+
+    def restore(flat: Float[Array, " n"]) -> PyTree:
+        joined = [
+            jax.lax.complex(*part) if split else part[0]
+            for part, split in zip(restore_parts(flat), is_complex, strict=True)
+        ]
+        return jax.tree.unflatten(tree, joined)
+
+    return vector, restore

@@ -1,0 +1,1 @@
+"""The cells, one family a file."""

@@ -1,0 +1,144 @@
+"""Long short-term memory with a forget gate, optionally with peepholes or with coupled gates.
+
+    i, f, g, o = split(x W_x + h W_h + b)        gates = 4h, blocks in this order
+    c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g)               c unbounded
+    h' = σ(o) ⊙ tanh(c')                         h in (-1, 1)
+
+Peepholes add p_i ⊙ c to i, p_f ⊙ c to f and p_o ⊙ c' to o. Coupled: there is no block f, and
+1 - σ(i) stands in for σ(f).
+
+Source: Hochreiter & Schmidhuber (1997), "Long short-term memory"; forget gate: Gers, Schmidhuber & Cummins
+(2000), "Learning to forget"; peepholes: Gers, Schraudolph & Schmidhuber (2002); coupled gates: Greff et
+al. (2017), "LSTM: a search space odyssey"; the chrono biases: Tallec & Ollivier (2018).
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from recurrent import initializers
+from recurrent.arrays import Key
+from recurrent.cell import Cell
+from recurrent.initializers import Spec
+
+__all__ = ["LSTM", "LSTMParams", "LSTMState", "PeepholeLSTMParams"]
+
+
+class LSTMParams(NamedTuple):
+    """The parameters of `LSTM`; ``gates`` is 4h, or 3h where the gates are coupled."""
+
+    w_x: Float[Array, "d gates"]
+    w_h: Float[Array, "h gates"]
+    b: Float[Array, " gates"]
+
+
+class PeepholeLSTMParams(NamedTuple):
+    """The parameters of `LSTM` with peepholes; the rows of p are p_i, p_f, p_o (coupled: p_i, p_o)."""
+
+    w_x: Float[Array, "d gates"]
+    w_h: Float[Array, "h gates"]
+    b: Float[Array, " gates"]
+    p: Float[Array, "peepholes h"]
+
+
+class LSTMState(NamedTuple):
+    """The state of `LSTM`: what is emitted, and the memory cell."""
+
+    h: Float[Array, "*b h"]
+    c: Float[Array, "*b h"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LSTM(Cell):
+    """Long short-term memory.
+
+        i, f, g, o = split(u + h W_h)          u = x W_x + b, from `project`
+        c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g)         c unbounded
+        h' = σ(o) ⊙ tanh(c')                   h in (-1, 1)
+
+    Source and the two variants: the head of this module.
+    Differs: the forget bias starts at 1, as Jozefowicz et al. (2015) advise. ``('chrono', t_max)`` draws
+    it as log U[1, t_max - 1] and the input bias as its negative, for dependencies of up to t_max steps;
+    coupled gates have one bias, the input gate's.
+
+    >>> cell = LSTM(input_size=2, hidden_size=3)
+    >>> weights = cell.prepare(cell.init(jax.random.key(0)))
+    >>> state, y = cell.step(weights, cell.initial_state(weights, ()), cell.project(weights, jnp.zeros(2)))
+    >>> y.tolist()
+    [0.0, 0.0, 0.0]
+    """
+
+    input_size: int
+    hidden_size: int
+    forget_bias: float | int | tuple[str, float | int] = 1.0
+    peepholes: bool = False
+    coupled: bool = False
+    input_init: Spec = "glorot"
+    recurrent_init: Spec = "orthogonal"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        initializers.check("input_init", self.input_init)
+        initializers.check("recurrent_init", self.recurrent_init)
+        if isinstance(self.forget_bias, tuple) and (
+            self.forget_bias[0] != "chrono" or not isinstance(self.forget_bias[-1], (int, float))
+        ):
+            raise ValueError(f"forget_bias: expected a number or ('chrono', t_max), got {self.forget_bias!r}")
+        if isinstance(self.forget_bias, tuple) and self.forget_bias[1] <= 2:
+            raise ValueError(f"forget_bias: chrono needs t_max > 2, got {self.forget_bias[1]}")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(d,)``."""
+        return (self.input_size,)
+
+    def init(self, key: Key) -> LSTMParams | PeepholeLSTMParams:
+        """Each gate's block of W_x and W_h apart, biases 0 but for the forget bias, peepholes 0."""
+        key_x, key_h, key_b = jax.random.split(key, 3)
+        h, num_blocks = self.hidden_size, 3 if self.coupled else 4
+        w_x = initializers.blocks(self.input_init, key_x, (self.input_size, h), num_blocks)
+        w_h = initializers.blocks(self.recurrent_init, key_h, (h, h), num_blocks)
+        if isinstance(self.forget_bias, tuple):
+            forget = initializers.initialize(self.forget_bias, key_b, (h,))
+            i_bias = -forget
+        else:
+            forget = jnp.full((h,), float(self.forget_bias))
+            i_bias = -forget if self.coupled else jnp.zeros(h)
+        parts = [i_bias] if self.coupled else [i_bias, forget]
+        b = jnp.concatenate([*parts, jnp.zeros(h), jnp.zeros(h)])
+        if self.peepholes:
+            return PeepholeLSTMParams(w_x, w_h, b, jnp.zeros((num_blocks - 1, h)))
+        return LSTMParams(w_x, w_h, b)
+
+    def initial_state(
+        self, weights: LSTMParams | PeepholeLSTMParams, batch_shape: tuple[int, ...]
+    ) -> LSTMState:
+        """h = c = 0."""
+        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
+        return LSTMState(zeros, zeros)
+
+    def project(
+        self, weights: LSTMParams | PeepholeLSTMParams, x: Float[Array, "*b d"]
+    ) -> Float[Array, "*b gates"]:
+        """x W_x + b."""
+        return x @ weights.w_x + weights.b
+
+    def next_state(
+        self, weights: LSTMParams | PeepholeLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]
+    ) -> LSTMState:
+        """The equations of the class."""
+        z = jnp.split(u + state.h @ weights.w_h, 3 if self.coupled else 4, axis=-1)
+        (z_i, *z_f), g, z_o = z[:-2], z[-2], z[-1]
+        peepholes = weights.p if isinstance(weights, PeepholeLSTMParams) else None
+        if peepholes is not None:
+            z_i = z_i + peepholes[0] * state.c
+            z_f = [z + peepholes[1] * state.c for z in z_f]
+        i = jax.nn.sigmoid(z_i)
+        f = 1.0 - i if self.coupled else jax.nn.sigmoid(z_f[0])
+        c = f * state.c + i * jnp.tanh(g)
+        if peepholes is not None:
+            z_o = z_o + peepholes[-1] * c
+        return LSTMState(h=jax.nn.sigmoid(z_o) * jnp.tanh(c), c=c)

@@ -1,0 +1,229 @@
+"""Layers: what needs whole sequences. They have parameters and a state like cells, and go through `unroll`."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from recurrent import arrays
+from recurrent.arrays import Key, Shape
+from recurrent.cell import Cell, Layer
+from recurrent.unroll import unroll
+
+__all__ = ["Bidirectional", "BidirectionalParams", "BidirectionalState", "Stack", "stack"]
+
+
+def _part_key(key: Key | None, part: int) -> Key | None:
+    return None if key is None else jax.random.fold_in(key, part)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack(Layer):
+    """Cells and layers one above the other, see `stack`; parameters and states are tuples, one entry a part."""
+
+    parts: tuple[Cell | Layer, ...]
+
+    def __post_init__(self) -> None:
+        """Check that the shapes fit."""
+        if not self.parts:
+            raise ValueError("parts: expected at least one cell")
+        for below, above in zip(self.parts, self.parts[1:], strict=False):
+            if below.output_shape != above.input_shape:
+                raise ValueError(
+                    f"parts: {above} expects inputs of shape {above.input_shape}, got {below.output_shape}"
+                )
+
+    @property
+    def input_shape(self) -> Shape:
+        """As of the lowest part."""
+        return self.parts[0].input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """As of the highest part."""
+        return self.parts[-1].output_shape
+
+    def init(self, key: Key) -> tuple[Any, ...]:
+        """Each part from its own key."""
+        keys = jax.random.split(key, len(self.parts))
+        return tuple(part.init(part_key) for part, part_key in zip(self.parts, keys, strict=True))
+
+    def prepare(self, params: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Part by part."""
+        return tuple(part.prepare(own) for part, own in zip(self.parts, params, strict=True))
+
+    def initial_state(self, weights: tuple[Any, ...], batch_shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """Part by part."""
+        return tuple(
+            part.initial_state(own, batch_shape) for part, own in zip(self.parts, weights, strict=True)
+        )
+
+    def project(self, weights: tuple[Any, ...], x: Any) -> Any:
+        """``x``: only the lowest part could project before its state is known."""
+        return x
+
+    def step(self, weights: tuple[Any, ...], state: tuple[Any, ...], u: Any) -> tuple[tuple[Any, ...], Any]:
+        """One step through all parts; TypeError where a part needs whole sequences."""
+        new, y = [], u
+        for part, own, part_state in zip(self.parts, weights, state, strict=True):
+            if not isinstance(part, (Cell, Stack)):
+                raise TypeError(f"{type(part).__name__} needs whole sequences: it has no step")
+            part_state, y = part.step(own, part_state, part.project(own, y))
+            new.append(part_state)
+        return tuple(new), y
+
+    def unroll(
+        self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
+    ) -> tuple[Any, Any]:
+        """Layer by layer; ``solver`` is one solver, or a tuple with one a part."""
+        count = len(self.parts)
+        solvers = solver if isinstance(solver, tuple) else (solver,) * count
+        states = (None,) * count if state is None else state
+        if not len(solvers) == len(states) == len(params) == count:
+            raise ValueError(
+                f"expected {count} entries, one a part: solver has {len(solvers)}, state {len(states)}, "
+                f"params {len(params)}"
+            )
+        final, ys = [], xs
+        for index, part in enumerate(self.parts):
+            part_state, ys = unroll(
+                part,
+                params[index],
+                ys,
+                state=states[index],
+                mask=mask,
+                reset=reset,
+                reverse=reverse,
+                key=_part_key(key, index),
+                solver=solvers[index],
+            )
+            final.append(part_state)
+        return tuple(final), ys
+
+
+def stack(*parts: Cell | Layer) -> Stack:
+    """Parts one above the other: the outputs of each are the inputs of the next.
+
+    >>> import recurrent as rec
+    >>> layer = stack(rec.LSTM(2, 3), rec.GRU(3, 4))
+    >>> state, ys = rec.unroll(layer, layer.init(jax.random.key(0)), jnp.ones((5, 2)))
+    >>> ys.shape, state[1].h.shape
+    ((5, 4), (4,))
+    """
+    return Stack(tuple(parts))
+
+
+class BidirectionalParams(NamedTuple):
+    """The parameters of both directions."""
+
+    forward: Any
+    backward: Any
+
+
+class BidirectionalState(NamedTuple):
+    """The states of both directions; the backward one is the state after its last step travelled, t = 0."""
+
+    forward: Any
+    backward: Any
+
+
+_MERGES = {
+    "concat": lambda forward, backward: jnp.concatenate([forward, backward], axis=-1),
+    "sum": jnp.add,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Bidirectional(Layer):
+    """Two recurrences over the same inputs, one in each direction, their outputs merged.
+
+    ``merge`` is ``'concat'`` (along the last event axis, forward first) or ``'sum'``.
+    Source: Schuster & Paliwal (1997), "Bidirectional recurrent neural networks".
+
+    >>> import recurrent as rec
+    >>> layer = Bidirectional(rec.GRU(2, 3), rec.GRU(2, 3))
+    >>> rec.unroll(layer, layer.init(jax.random.key(0)), jnp.ones((5, 2)))[1].shape
+    (5, 6)
+    """
+
+    forward: Cell | Layer
+    backward: Cell | Layer
+    merge: str = "concat"
+
+    def __post_init__(self) -> None:
+        """Check the merge and the shapes."""
+        if self.merge not in _MERGES:
+            raise ValueError(f"merge: expected {' or '.join(_MERGES)}, got {self.merge!r}")
+        if self.forward.input_shape != self.backward.input_shape:
+            raise ValueError(
+                f"backward: expected inputs of shape {self.forward.input_shape}, got {self.backward.input_shape}"
+            )
+
+    @property
+    def input_shape(self) -> Shape:
+        """As of either direction."""
+        return self.forward.input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """Of the merged outputs."""
+
+        def outputs(part: Cell | Layer) -> Any:
+            return jax.tree.map(jnp.zeros, part.output_shape, is_leaf=lambda node: type(node) is tuple)
+
+        merged = jax.eval_shape(lambda: self._merge(outputs(self.forward), outputs(self.backward)))
+        return arrays.tree_shape(merged)
+
+    def init(self, key: Key) -> BidirectionalParams:
+        """Each direction from its own key."""
+        key_forward, key_backward = jax.random.split(key)
+        return BidirectionalParams(self.forward.init(key_forward), self.backward.init(key_backward))
+
+    def prepare(self, params: BidirectionalParams) -> BidirectionalParams:
+        """Each direction apart."""
+        return BidirectionalParams(
+            self.forward.prepare(params.forward), self.backward.prepare(params.backward)
+        )
+
+    def initial_state(self, weights: BidirectionalParams, batch_shape: tuple[int, ...]) -> BidirectionalState:
+        """Each direction apart."""
+        return BidirectionalState(
+            self.forward.initial_state(weights.forward, batch_shape),
+            self.backward.initial_state(weights.backward, batch_shape),
+        )
+
+    def unroll(
+        self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
+    ) -> tuple[Any, Any]:
+        """Both directions; ``solver`` is one solver, or a tuple (forward, backward)."""
+        solvers = solver if isinstance(solver, tuple) else (solver, solver)
+        states = (None, None) if state is None else state
+        if len(solvers) != 2:
+            raise ValueError(f"solver: expected (forward, backward), got {len(solvers)} entries")
+        forward_state, forward = unroll(
+            self.forward,
+            params.forward,
+            xs,
+            state=states[0],
+            mask=mask,
+            reset=reset,
+            reverse=reverse,
+            key=_part_key(key, 0),
+            solver=solvers[0],
+        )
+        backward_state, backward = unroll(
+            self.backward,
+            params.backward,
+            xs,
+            state=states[1],
+            mask=mask,
+            reset=reset,
+            reverse=not reverse,
+            key=_part_key(key, 1),
+            solver=solvers[1],
+        )
+        return BidirectionalState(forward_state, backward_state), self._merge(forward, backward)
+
+    def _merge(self, forward: Any, backward: Any) -> Any:
+        return jax.tree.map(_MERGES[self.merge], forward, backward)

@@ -22,6 +22,7 @@ __all__ = [
     "Shape",
     "Steps",
     "batch_shape",
+    "is_shape",
     "num_steps",
     "shape_leaves",
     "tree_shape",
@@ -57,13 +58,14 @@ def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(select, new, old)
 
 
-def _is_shape(node: Any) -> bool:
+def is_shape(node: Any) -> bool:
+    """Whether a node of a `Shape` is the shape of one array: a plain tuple of ints."""
     return type(node) is tuple and all(isinstance(size, int) for size in node)
 
 
 def shape_leaves(shape: Shape) -> list[tuple[int, ...]]:
     """The tuples of a pytree of shapes, in tree order."""
-    return jax.tree.leaves(shape, is_leaf=_is_shape)
+    return jax.tree.leaves(shape, is_leaf=is_shape)
 
 
 def tree_shape(tree: PyTree) -> Shape:

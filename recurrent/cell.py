@@ -5,7 +5,7 @@ parameters and state are explicit pytrees. `tests/contract.py::check_cell` is th
 """
 
 import abc
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ class Noisy(NamedTuple):
     noise: PyTree
 
     @classmethod
-    def of(cls, x: PyTree) -> Self:
+    def of(cls, x: PyTree) -> "Noisy":
         """``x`` itself where it is paired already, else ``x`` without noise."""
         return x if isinstance(x, cls) else cls(x, None)
 
@@ -98,7 +98,7 @@ class Cell(Recurrence):
 
     def _first_output(self) -> Any:
         weights = self.prepare(self.init(jax.random.key(0)))
-        x = jax.tree.map(jnp.zeros, self.input_shape, is_leaf=lambda node: type(node) is tuple)
+        x = jax.tree.map(jnp.zeros, self.input_shape, is_leaf=arrays.is_shape)
         paired = Noisy(x, None) if self.is_stochastic else x
         return self.step(weights, self.initial_state(weights, ()), self.project(weights, paired))[1]
 

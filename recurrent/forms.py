@@ -6,7 +6,7 @@ is the state map itself. Composition is associative, so all prefixes can be form
 """
 
 import abc
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,24 +21,24 @@ class Form(abc.ABC):
     """One linear map of the state for each leading index."""
 
     @abc.abstractmethod
-    def compose(self, earlier: Self) -> Self:
+    def compose(self, earlier: "Form") -> "Form":
         """This map after ``earlier``."""
 
     @abc.abstractmethod
-    def identity(self) -> Self:
+    def identity(self) -> "Form":
         """The map that changes nothing, shaped like this one."""
 
     @abc.abstractmethod
-    def constant(self, state: PyTree) -> Self:
+    def constant(self, state: PyTree) -> "Form":
         """The map that forgets its argument and returns ``state``, shaped like this one."""
 
     @abc.abstractmethod
     def apply(self, state: PyTree) -> PyTree:
         """The map at ``state``."""
 
+    @abc.abstractmethod
     def value(self) -> PyTree:
         """The state that a constant map returns."""
-        raise NotImplementedError
 
     def scan(
         self,
@@ -66,7 +66,7 @@ class Form(abc.ABC):
         whole = length - length % chunk
         blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk, *leaf.shape[1:]), forms)
 
-        def one_block(carry: PyTree, block: Self) -> tuple[PyTree, PyTree]:
+        def one_block(carry: PyTree, block: "Form") -> tuple[PyTree, PyTree]:
             states = _prefix_states(block, carry)
             return jax.tree.map(lambda leaf: leaf[-1], states), states
 

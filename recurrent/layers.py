@@ -170,7 +170,7 @@ class Bidirectional(Layer):
         """Of the merged outputs."""
 
         def outputs(part: Cell | Layer) -> Any:
-            return jax.tree.map(jnp.zeros, part.output_shape, is_leaf=lambda node: type(node) is tuple)
+            return jax.tree.map(jnp.zeros, part.output_shape, is_leaf=arrays.is_shape)
 
         merged = jax.eval_shape(lambda: self._merge(outputs(self.forward), outputs(self.backward)))
         return arrays.tree_shape(merged)

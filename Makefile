@@ -1,0 +1,81 @@
+# One command a need, on a machine with Python, venv and make. Stamps inside .venv keep a second call from
+# installing again; a stamp holds the seconds that its step took, for `make durations`.
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip install -qq --disable-pip-version-check -c requirements/constraints.txt
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
+CANDIDATES := $(or $(PYTHON),python3.11 python3 python3.12 python3.13)
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+FAST := not medium and not slow
+timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-medium test-slow check format durations clean
+
+# Two workers on two cores: each keeps to one thread instead of one a core.
+test test-medium test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
+test test-medium test-slow durations: export MPLBACKEND := Agg
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/run.stamp ## adding problem, Elman network beside LSTM: a table and a picture
+	$(PY) -m experiments.adding_problem --cell elman lstm
+
+test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
+	$(MAKE) --no-print-directory check
+	$(PYTEST) -m "$(FAST)"
+
+test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch, notebooks
+	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	$(PYTEST) -m medium --timeout 1200
+	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
+
+test-slow: $(VENV)/dev.stamp ## claims about learning: hours
+	$(PYTEST) -m slow --timeout 14400
+
+check: $(VENV)/dev.stamp ## format, lint and types alone
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(PY)
+
+format: $(VENV)/dev.stamp ## rewrite the code as `make test` wants it
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+durations: $(VENV)/dev.stamp ## measure both lanes into tests/durations.json
+	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
+	$(PYTEST) -m "$(FAST)" --store-durations test
+	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
+	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS) --store-durations test-medium)
+
+clean: ## remove the environment and the caches; runs stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/python.stamp:
+	@if $(PY) -m pip --version >/dev/null 2>&1; then touch $@; exit 0; fi; \
+	for python in $(CANDIDATES); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "environment: $(VENV), $$($$python --version)"; \
+	    $$python -m venv $(VENV) && touch $@; exit; \
+	  fi; \
+	done; \
+	echo "error: no Python 3.11 or newer among: $(CANDIDATES); name one with make PYTHON=..." >&2; exit 2
+
+$(VENV)/run.stamp: pyproject.toml requirements/constraints.txt | $(VENV)/python.stamp
+	@echo "installing what running needs"
+	@$(call timed,$(PIP) -e .,$@)
+
+$(VENV)/dev.stamp: pyproject.toml requirements/constraints.txt | $(VENV)/python.stamp
+	@echo "installing what running, testing and notebooks need"
+	@$(call timed,$(PIP) -e '.[dev]',$@)
+	@cp $@ $(VENV)/run.stamp
+
+$(VENV)/torch.stamp: requirements/torch.txt requirements/constraints.txt | $(VENV)/dev.stamp
+	@echo "installing torch"
+	@$(call timed,$(PIP) -r requirements/torch.txt,$@)

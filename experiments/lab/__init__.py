@@ -1,0 +1,6 @@
+"""The laboratory: configurations, training, run folders, pictures and the command line."""
+
+from experiments.lab.machine import start
+from experiments.lab.run import Run, open_run, run
+
+__all__ = ["Run", "open_run", "run", "start"]

@@ -1,0 +1,174 @@
+"""Cells by name: what ``--cell`` takes, what a configuration stores, and what a run folder is called."""
+
+import ast
+import dataclasses
+import hashlib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import recurrent as rec
+from experiments.errors import Fault, nearest
+
+Builder = Callable[..., Any]
+SIZES = ("input_size", "hidden_size")
+
+
+@dataclasses.dataclass(frozen=True)
+class CellSpec:
+    """A cell by name: a key of ``rec.CELLS`` or ``module:Class``, and the options that were written.
+
+    ``source_sha256`` is the digest of the file of a ``module:Class``, None for a cell of the library.
+    """
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    source_sha256: str | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the cell comes from a module outside the library."""
+        return ":" in self.name
+
+    def as_json(self) -> dict[str, Any]:
+        """``{"cell": name, option: value, ...}``."""
+        source = {} if self.source_sha256 is None else {"source_sha256": self.source_sha256}
+        return {"cell": self.name, **source, **dict(self.options)}
+
+
+def from_json(stored: Mapping[str, Any]) -> CellSpec:
+    """The inverse of `CellSpec.as_json`; lists are tuples that went through JSON."""
+    options = {key: _frozen(value) for key, value in stored.items() if key not in ("cell", "source_sha256")}
+    return CellSpec(str(stored["cell"]), tuple(options.items()), stored.get("source_sha256"))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
+def parse_cell(text: str) -> CellSpec:
+    """``lstm``, ``lstm(forget_bias=5)`` or ``my_module:MyCell(option=1)``; options are Python literals.
+
+    Raises:
+        Fault: no such cell, no such option, or an option that is not a literal.
+
+    >>> parse_cell("lstm(forget_bias=5)").options
+    (('forget_bias', 5),)
+    """
+    match = re.fullmatch(r"\s*([\w.]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
+    if match is None:
+        raise Fault(f"--cell: expected name, name(option=value) or module:Class, got {text!r}")
+    name, arguments = match.groups()
+    written = _literals(text, arguments or "()")
+    spec = CellSpec(name, source_sha256=_source_sha256(name) if ":" in name else None)
+    known = defaults(spec)
+    for option in written:
+        if option not in known and option != "hidden_size":
+            raise Fault(
+                f"--cell: {name} has no option {option!r}{nearest(option, known)} (its options: {', '.join(known)})"
+            )
+    # the order of the builder, so that the same cell always gets the same label
+    ordered = [key for key in ("hidden_size", *known) if key in written]
+    return dataclasses.replace(spec, options=tuple((key, written[key]) for key in ordered))
+
+
+def _literals(text: str, arguments: str) -> dict[str, Any]:
+    try:
+        call = ast.parse(f"f{arguments}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
+            raise ValueError
+        return {str(word.arg): _frozen(ast.literal_eval(word.value)) for word in call.keywords}
+    except (ValueError, SyntaxError) as error:
+        raise Fault(f"--cell: expected options such as (forget_bias=5), got {text!r}") from error
+
+
+def _builder(spec: CellSpec) -> Builder:
+    if not spec.is_foreign:
+        if spec.name not in rec.CELLS:
+            hint = nearest(spec.name, rec.CELLS)
+            raise Fault(f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)")
+        return rec.CELLS[spec.name]
+    module_name, class_name = spec.name.split(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # a stranger's module may fail in any way
+        raise Fault(f"--cell: cannot import {module_name}: {type(error).__name__}: {error}") from error
+    builder = getattr(module, class_name, None)
+    if not callable(builder):
+        raise Fault(f"--cell: {module_name} has no {class_name}{nearest(class_name, vars(module))}")
+    return builder
+
+
+def _source_sha256(name: str) -> str:
+    module_name = name.split(":")[0]
+    builder = _builder(CellSpec(name))
+    path = inspect.getsourcefile(inspect.getmodule(builder) or importlib.import_module(module_name))
+    return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+
+
+def check_source(spec: CellSpec, stored: CellSpec) -> None:
+    """Fault where the file of a ``module:Class`` is no longer the one a run was started with."""
+    if spec.name == stored.name and spec.source_sha256 != stored.source_sha256:
+        raise Fault(f"--cell: the source of {spec.name} has changed since the run was started; give another --out")
+
+
+def defaults(spec: CellSpec) -> dict[str, Any]:
+    """The options of a cell and their defaults, without its two sizes."""
+    try:
+        parameters = inspect.signature(_builder(spec)).parameters
+    except (TypeError, ValueError) as error:
+        raise Fault(f"--cell: {spec.name} cannot be called: {error}") from error
+    for size in SIZES:
+        if size not in parameters:
+            raise Fault(f"--cell: {spec.name} takes no argument {size}")
+    return {key: value.default for key, value in parameters.items() if key not in SIZES}
+
+
+def build(spec: CellSpec, input_size: int, hidden_size: int) -> Any:
+    """The cell. ``hidden_size`` among the options wins over the argument.
+
+    Raises:
+        Fault: the cell refuses its options, or is no cell.
+    """
+    options = {"hidden_size": hidden_size, **dict(spec.options)}
+    try:
+        cell = _builder(spec)(input_size=input_size, **options)
+    except (TypeError, ValueError) as error:
+        raise Fault(f"--cell: {label(spec)}: {error}") from error
+    if not isinstance(cell, (rec.Cell, rec.Layer)):
+        raise Fault(f"--cell: {spec.name} made a {type(cell).__name__}, expected a recurrent.Cell")
+    return cell
+
+
+def label(spec: CellSpec) -> str:
+    """The name with its options that are not defaults, in the builder's order.
+
+    >>> label(parse_cell("lstm(peepholes=False, forget_bias=5)"))
+    'lstm(forget_bias=5)'
+    """
+    known = defaults(spec)
+    changed = [f"{key}={value!r}" for key, value in spec.options if key not in known or known[key] != value]
+    return f"{spec.name}({','.join(changed)})" if changed else spec.name
+
+
+def folder_names(specs: Iterable[CellSpec]) -> list[str]:
+    """A folder for each cell: its label, with ``-`` for what may not stand in a file name.
+
+    Labels that collide get four digits of their hash; the same label twice is a Fault.
+
+    >>> folder_names([parse_cell("lstm(forget_bias=5)"), parse_cell("elman")])
+    ['lstm-forget_bias=5-', 'elman']
+    """
+    labels = [label(spec) for spec in specs]
+    for name in labels:
+        if labels.count(name) > 1:
+            raise Fault(f"--cell: {name} is given twice")
+    names = [re.sub(r"[^A-Za-z0-9._=-]", "-", name) for name in labels]
+
+    def distinct(name: str, full: str) -> str:
+        return f"{name}-{hashlib.sha256(full.encode()).hexdigest()[:4]}" if names.count(name) > 1 else name
+
+    return [distinct(name, full) for name, full in zip(names, labels, strict=True)]

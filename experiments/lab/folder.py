@@ -1,0 +1,102 @@
+"""The folder of a run: whether it is new, goes on, or belongs to something else. Reads only, until `create`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import Fault
+from experiments.lab import cells, config as configs
+from experiments.lab.config import Config
+from experiments.lab.experiment import Experiment
+from experiments.lab.records import write_json
+
+CONFIG, ENV, METRICS, SUMMARY, CHECKPOINTS = (
+    "config.json",
+    "env.json",
+    "metrics.jsonl",
+    "summary.json",
+    "checkpoints",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """What ``config.json`` holds: the experiment, the preset, the configuration, and what was resolved."""
+
+    experiment: str
+    preset: str
+    config: dict[str, Any]
+    resolved: dict[str, Any]
+
+
+def read(folder: Path) -> Stored | None:
+    """What a folder holds; None where it is absent, empty, or holds only temporary files.
+
+    Raises:
+        Fault: it holds anything else without a valid ``config.json``.
+    """
+    path = folder / CONFIG
+    if folder.exists() and not folder.is_dir():
+        raise Fault(f"--out: {folder} is not a folder")
+    if not path.exists():
+        others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+        kept = [name for name in others if not is_temporary(name)]
+        if kept:
+            raise Fault(f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is")
+        return None
+    try:
+        return Stored(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+        raise Fault(f"{path} is not a run's configuration: {error}") from error
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is what an interrupted atomic write leaves."""
+    return name.endswith(".tmp") or ".tmp-" in name or ".orbax-checkpoint-tmp" in name
+
+
+def check_shared(out: Path) -> None:
+    """Fault where ``out`` holds something that is neither a run, a table, nor a picture of this project."""
+    if out.exists() and not out.is_dir():
+        raise Fault(f"--out: {out} is not a folder")
+    for entry in sorted(out.iterdir()) if out.exists() else []:
+        ours = (entry / CONFIG).exists() or entry.suffix == ".png" or entry.name == "table.json"
+        empty = entry.is_dir() and all(is_temporary(inner.name) for inner in entry.iterdir())
+        if not (ours or empty or is_temporary(entry.name)):
+            raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
+
+
+def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Config) -> None:
+    """Fault where the folder's run is another one than asked for."""
+    if stored.experiment != experiment.name:
+        raise Fault(f"--out: {folder} holds a run of {stored.experiment}, not of {experiment.name}")
+    earlier = configs.from_json(experiment.config, stored.config)
+    cells.check_source(config.cell, earlier.cell)
+    old, new = configs.identity(earlier), configs.identity(config)
+    changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    if changed:
+        name = changed[0]
+        flag = f"--{name.replace('_', '-')}"
+        raise Fault(
+            f"--out: {folder} holds another configuration: {flag} is {old.get(name)!r} there, {new.get(name)!r} here"
+        )
+
+
+def create(folder: Path, experiment: Experiment, preset: str, config: Config, resolved: dict[str, Any]) -> None:
+    """Write ``config.json``, first of all files and at one stroke."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = Stored(experiment.name, preset, configs.as_json(config), resolved)
+    write_json(folder / CONFIG, dataclasses.asdict(stored))
+
+
+def find_run(path: Path) -> Path:
+    """The run that ``path`` is, or the only one that it holds; Fault otherwise."""
+    if (path / CONFIG).exists():
+        return path
+    inside = sorted(entry for entry in path.iterdir() if (entry / CONFIG).exists()) if path.is_dir() else []
+    if len(inside) == 1:
+        return inside[0]
+    if inside:
+        raise Fault(f"{path} holds several runs: {', '.join(entry.name for entry in inside)}; name one of them")
+    raise Fault(f"{path} holds no run (a run has a {CONFIG})")

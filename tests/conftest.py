@@ -1,0 +1,123 @@
+"""What every test stands on: JAX on the CPU, 64-bit floats on request, strict ranks, and the measured durations.
+
+`recurrent` is imported by no line here: the jaxtyping hook, which turns its annotations into checks, comes first.
+"""
+
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DURATIONS = ROOT / "tests" / "durations.json"
+
+# Child processes inherit the platform; a run on another device names it in the environment.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
+
+# The same examples on every machine, no data base of failures, and its own files where caches belong.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".cache" / "hypothesis"))
+hypothesis.settings.register_profile("recurrent", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("recurrent")
+
+pytest.register_assert_rewrite("contract", "references", "tests.contract", "tests.references")
+
+
+def strict_modules() -> set[str]:
+    """Names of the modules whose tests raise on rank promotion: tasks, losses and diagnostics."""
+    folders = ROOT / "experiments" / "tasks", ROOT / "recurrent" / "diagnostics"
+    return {"tasks", "losses", "diagnostics"} | {
+        path.stem for folder in folders for path in folder.glob("[a-z]*.py")
+    }
+
+
+def is_strict(test_module: str) -> bool:
+    """Whether ``test_<name>[_...]`` or ``test_tasks_<name>`` tests a task, a loss or a diagnostic.
+
+    >>> is_strict("test_losses"), is_strict("tests.test_adding_oracle"), is_strict("test_unroll")
+    (True, True, False)
+    """
+    name = test_module.rpartition(".")[2].removeprefix("test_")
+    return any(re.match(rf"{re.escape(module)}(_|$)", name) for module in strict_modules())
+
+
+@pytest.fixture(autouse=True)
+def strict_ranks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Rank promotion raises in the tests of tasks, losses and diagnostics: it catches ``[t, b]`` against ``[b]``."""
+    module = getattr(request, "module", None)
+    if module is None or not is_strict(module.__name__):
+        yield
+        return
+    with jax.numpy_rank_promotion("raise"):
+        yield
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """64-bit floats for one test; ``with jax.enable_x64(True):`` does the same for a few lines."""
+    with jax.enable_x64(True):
+        yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--store-durations LANE``."""
+    parser.addoption(
+        "--store-durations",
+        metavar="LANE",
+        help="write the seconds of every test file into tests/durations.json",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that hears all reports measures; workers do not."""
+    lane = config.getoption("--store-durations")
+    if lane and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Durations(lane, max(config.getoption("numprocesses", None) or 1, 1)))
+
+
+class Durations:
+    """Sums set-up, call and tear-down of every test by file, in seconds of one worker."""
+
+    def __init__(self, lane: str, workers: int) -> None:
+        self.lane, self.workers = lane, workers
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[report.nodeid.partition("::")[0]] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        stored = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
+        stored[self.lane] = merged(stored.get(self.lane, {}), self.workers, self.seconds, stamps(self.lane))
+        DURATIONS.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
+
+
+def stamps(lane: str) -> dict[str, float]:
+    """Seconds of the lane's steps before its tests, as the Makefile left them in ``.venv``."""
+    steps = {"test": {"install": "dev", "check": "check"}, "test-medium": {"install torch": "torch"}}
+    paths = {step: ROOT / ".venv" / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
+    return {
+        step: float(path.read_text())
+        for step, path in paths.items()
+        if path.exists() and path.read_text().strip()
+    }
+
+
+def merged(
+    old: dict[str, Any], workers: int, files: dict[str, float], steps: dict[str, float]
+) -> dict[str, Any]:
+    """The lane's entry: the files just measured replace their old numbers, files that are gone drop out.
+
+    >>> merged({"files": {"gone.py": 9.0}}, 2, {"a.py": 60.0}, {"install": 90.0})["total_seconds"]
+    120.0
+    """
+    kept = {path: seconds for path, seconds in old.get("files", {}).items() if (ROOT / path).exists()}
+    kept |= {path: round(seconds, 1) for path, seconds in files.items()}
+    total = sum(kept.values()) / workers + sum(steps.values())
+    return {"workers": workers, "steps": steps, "files": kept, "total_seconds": round(total, 1)}

@@ -1,0 +1,155 @@
+"""What `check_cell` compares with: inputs with every combination of flags, and the slow loop over separate sequences.
+
+The oracle never sees a mask, a reset or a direction. It cuts each sequence into its segments, drops the steps that
+do not exist, turns the rest around where time runs backwards, and goes through it step by step; its gradient is
+backpropagation written out by hand over the same steps. It shares `cell.step` with the library, and nothing else.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from recurrent import arrays
+from recurrent.cell import Noisy
+
+NUM_STEPS = 6
+# Left, interior and right padding; segments of 1 to 4 steps; one that starts at a masked step, one that is all padding,
+# one that starts at t = 0.
+MASKS = np.array([[0, 1, 1, 0, 1, 1], [1, 1, 0, 0, 1, 0]], bool).T
+RESETS = np.array([[0, 0, 1, 0, 1, 0], [1, 0, 0, 1, 0, 1]], bool).T
+NEVER = np.zeros_like(RESETS)
+# columns 2k and 2k + 1: neither flag, mask, reset, both
+MASK = np.concatenate([~NEVER, MASKS, ~NEVER, MASKS], axis=1)
+RESET = np.concatenate([NEVER, NEVER, RESETS, RESETS], axis=1)
+BATCH = MASK.shape[1]
+PLAIN = slice(0, 2)
+
+
+class Case(NamedTuple):
+    """Eight sequences of six steps, and the direction in which to differentiate: one cotangent a travel direction."""
+
+    params: Any
+    xs: Any
+    state: Any
+    mask: Any
+    reset: Any
+    cotangents: tuple[Any, Any]
+
+
+class Outcome(NamedTuple):
+    """What one direction of travel gave: ``values = (final_state, ys)``, ``gradients = (params, xs, state)``."""
+
+    values: tuple[Any, Any]
+    gradients: tuple[Any, Any, Any]
+
+
+def normal(rng: np.random.Generator, like: Any, scale: float = 1.0) -> Any:
+    """Gaussian arrays with the shapes and dtypes of ``like``, complex where it is."""
+
+    def draw(leaf: Any) -> np.ndarray:
+        noise = rng.normal(size=leaf.shape) * scale
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+            noise = noise + 1j * rng.normal(size=leaf.shape) * scale
+        return noise.astype(leaf.dtype)
+
+    return jax.tree.map(draw, like)
+
+
+def numpy(tree: Any) -> Any:
+    return jax.tree.map(np.asarray, tree)
+
+
+def add(tree: Any, other: Any, scale: float = 1.0) -> Any:
+    return jax.tree.map(lambda a, b: a + scale * b, tree, other)
+
+
+def inner(tree: Any, other: Any) -> Any:
+    """The real inner product: the sum of Re(conj(a) b) over all leaves."""
+    products = jax.tree.map(lambda a, b: (a.conj() * b).real.sum(), tree, other)
+    return sum(jax.tree.leaves(products))
+
+
+def inputs(cell: Any, *leading: int) -> Any:
+    """Arrays of float64 with the event shapes of the cell's input; only their shapes mean something."""
+    return jax.tree.map(
+        lambda shape: np.zeros((*leading, *shape)), cell.input_shape, is_leaf=arrays.is_shape
+    )
+
+
+def make_step(cell: Any) -> Any:
+    """One step and the initial state for one sequence, each with its vector-Jacobian product, compiled once."""
+
+    def step(params: Any, state: Any, x: Any) -> Any:
+        weights = cell.prepare(params)
+        return cell.step(weights, state, cell.project(weights, x))
+
+    def start(params: Any) -> Any:
+        return cell.initial_state(cell.prepare(params), ())
+
+    def pull(fn: Any) -> Any:
+        def pulled(cotangent: Any, params: Any, *rest: Any) -> Any:
+            if rest:
+                x = rest[-1]
+                own, noise = x if isinstance(x, Noisy) else (x, None)
+                wrap = (lambda a: Noisy(a, noise)) if isinstance(x, Noisy) else (lambda a: a)
+                return jax.vjp(lambda p, s, a: fn(p, s, wrap(a)), params, rest[0], own)[1](cotangent)
+            return jax.vjp(fn, params)[1](cotangent)
+
+        return jax.jit(pulled)
+
+    return jax.jit(step), pull(step), jax.jit(start), pull(start)
+
+
+def separate_sequences(cell: Any, case: Case, noise: Any, reverse: bool, steps: Any) -> Outcome:
+    """The values and gradients of one direction, by a Python loop over the existing steps of every segment."""
+    step, step_vjp, start, start_vjp = steps
+    case = numpy(case)
+    # for the loss Re(conj(c) y) JAX's cotangent of y is conj(c)
+    cot_final, cot_ys = jax.tree.map(np.conj, case.cotangents[reverse])
+    initial = numpy(start(case.params))
+    ys = jax.tree.map(np.zeros_like, cot_ys)
+    final = jax.tree.map(np.zeros_like, case.state)
+    g_params, g_xs, g_state = jax.tree.map(np.zeros_like, (case.params, case.xs, case.state))
+
+    def at(tree: Any, *index: int) -> Any:
+        return jax.tree.map(lambda leaf: leaf[index], tree)
+
+    def put(tree: Any, value: Any, *index: int) -> None:
+        jax.tree.map(lambda leaf, new: leaf.__setitem__(index, new), tree, value)
+
+    def at_step(t: int, b: int) -> Any:
+        x = at(case.xs, t, b)
+        return Noisy(x, None if noise is None else at(noise, t, b)) if cell.is_stochastic else x
+
+    for b in range(BATCH):
+        for travelled, (segment, from_state) in enumerate(segments := _segments(case, b, reverse)):
+            state, read = at(case.state, b) if from_state else initial, []
+            for t in segment:
+                read.append((t, state))
+                state, y = numpy(step(case.params, state, at_step(t, b)))
+                put(ys, y, t, b)
+            is_last = travelled == len(segments) - 1
+            if is_last:
+                put(final, state, b)
+            g = at(cot_final, b) if is_last else jax.tree.map(np.zeros_like, initial)
+            for t, state in reversed(read):
+                g_p, g, g_x = numpy(step_vjp((g, at(cot_ys, t, b)), case.params, state, at_step(t, b)))
+                g_params = add(g_params, g_p)
+                put(g_xs, g_x, t, b)
+            if from_state:
+                put(g_state, g, b)
+            else:
+                g_params = add(g_params, *start_vjp(g, case.params))
+    return Outcome((final, ys), (g_params, g_xs, g_state))
+
+
+def _segments(case: Case, b: int, reverse: bool) -> list[tuple[list[int], bool]]:
+    """The existing steps of each segment in the order of travel, and whether it starts from the caller's state."""
+    starts = sorted({0, *np.flatnonzero(case.reset[:, b]).tolist()})
+    cut = [range(first, last) for first, last in zip(starts, [*starts[1:], len(case.reset)], strict=True)]
+    existing = [[t for t in steps if case.mask[t, b]] for steps in cut]
+    if reverse:
+        existing = [steps[::-1] for steps in existing[::-1]]
+    return [(steps, i == 0 and (reverse or not case.reset[0, b])) for i, steps in enumerate(existing)]

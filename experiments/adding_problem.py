@@ -41,8 +41,11 @@ class AddingConfig(Config):
 def build(config: AddingConfig) -> Parts:
     """Task, model and optimizer."""
     task = Adding(num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation)
-    cell = cells.build(config.cell, *task.input_shape, config.hidden_size)
-    return Parts(task, Recurrent(cell, 1, LastStep(), SOLVERS[config.solver]), make_optimizer(config))
+    (input_size,), (output_size,) = task.input_shape, task.output_shape
+    cell = cells.build(config.cell, input_size, config.hidden_size)
+    return Parts(
+        task, Recurrent(cell, output_size, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
+    )
 
 
 DEFAULT = AddingConfig(num_updates=1600, batch_size=64, learning_rate=5e-3, num_seeds=3)
@@ -54,11 +57,25 @@ EXPERIMENT = Experiment(
     presets={
         "default": DEFAULT,
         "smoke": AddingConfig(
-            num_steps=10, hidden_size=16, num_updates=40, log_every=10, eval_every=20, checkpoint_every=20,
-            batch_size=16, learning_rate=5e-3, num_seeds=2, num_evaluation=128, evaluation_batch_size=128,
+            num_steps=10,
+            hidden_size=16,
+            num_updates=40,
+            log_every=10,
+            eval_every=20,
+            checkpoint_every=20,
+            batch_size=16,
+            learning_rate=5e-3,
+            num_seeds=2,
+            num_evaluation=128,
+            evaluation_batch_size=128,
         ),
         "paper": AddingConfig(
-            hidden_size=128, num_updates=20_000, batch_size=20, optimizer="rmsprop", learning_rate=1e-3, num_seeds=3,
+            hidden_size=128,
+            num_updates=20_000,
+            batch_size=20,
+            optimizer="rmsprop",
+            learning_rate=1e-3,
+            num_seeds=3,
             num_evaluation=10_000,
         ),
     },

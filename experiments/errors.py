@@ -38,3 +38,6 @@ def guarded(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         print(f"error: {fault}", file=sys.stderr)
         return fault.code
+    except KeyboardInterrupt:  # before a run listens, or the second one while it saves
+        print("error: interrupted", file=sys.stderr)
+        return 130

@@ -44,9 +44,10 @@ def build(config: TemporalOrderConfig) -> Parts:
     task = TemporalOrder(
         num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation
     )
-    cell = cells.build(config.cell, *task.input_shape, config.hidden_size)
+    (input_size,), (output_size,) = task.input_shape, task.output_shape
+    cell = cells.build(config.cell, input_size, config.hidden_size)
     return Parts(
-        task, Recurrent(cell, *task.output_shape, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
+        task, Recurrent(cell, output_size, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
     )
 
 
@@ -57,8 +58,16 @@ EXPERIMENT = Experiment(
     presets={
         "default": TemporalOrderConfig(num_updates=1500, learning_rate=3e-3),
         "smoke": TemporalOrderConfig(
-            num_steps=10, hidden_size=16, num_updates=40, log_every=10, eval_every=20, checkpoint_every=20,
-            batch_size=16, learning_rate=5e-3, num_evaluation=128, evaluation_batch_size=128,
+            num_steps=10,
+            hidden_size=16,
+            num_updates=40,
+            log_every=10,
+            eval_every=20,
+            checkpoint_every=20,
+            batch_size=16,
+            learning_rate=5e-3,
+            num_evaluation=128,
+            evaluation_batch_size=128,
         ),
         "paper": TemporalOrderConfig(num_steps=100, hidden_size=4, num_updates=20_000, num_seeds=3),
     },

@@ -33,8 +33,8 @@ def constant(key: Key, shape: tuple[int, ...], value: float = 1.0) -> Array:
 
 def uniform(key: Key, shape: tuple[int, ...], bound: float | None = None) -> Array:
     """U(-bound, bound); the default bound 1/√outputs is the one of torch's recurrent layers."""
-    bound = shape[-1] ** -0.5 if bound is None else bound
-    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+    limit: float = shape[-1] ** -0.5 if bound is None else bound
+    return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
 def normal(key: Key, shape: tuple[int, ...], std: float = 0.01) -> Array:
@@ -55,7 +55,7 @@ def orthogonal(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
 def identity(key: Key, shape: tuple[int, ...], scale: float = 1.0) -> Array:
     """``scale`` times the identity: the recurrent matrix of an IRNN, Le, Jaitly & Hinton (2015)."""
     del key
-    return scale * jnp.eye(*shape)
+    return scale * jnp.eye(shape[0], shape[1])
 
 
 def spectral_radius(key: Key, shape: tuple[int, ...], radius: float = 0.95) -> Array:

@@ -89,7 +89,9 @@ def _builder(spec: CellSpec) -> Builder:
     if not spec.is_foreign:
         if spec.name not in rec.CELLS:
             hint = nearest(spec.name, rec.CELLS)
-            raise Fault(f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)")
+            raise Fault(
+                f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)"
+            )
         return rec.CELLS[spec.name]
     module_name, class_name = spec.name.split(":")
     try:
@@ -112,7 +114,9 @@ def _source_sha256(name: str) -> str:
 def check_source(spec: CellSpec, stored: CellSpec) -> None:
     """Fault where the file of a ``module:Class`` is no longer the one a run was started with."""
     if spec.name == stored.name and spec.source_sha256 != stored.source_sha256:
-        raise Fault(f"--cell: the source of {spec.name} has changed since the run was started; give another --out")
+        raise Fault(
+            f"--cell: the source of {spec.name} has changed since the run was started; give another --out"
+        )
 
 
 def defaults(spec: CellSpec) -> dict[str, Any]:

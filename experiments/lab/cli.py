@@ -62,7 +62,9 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
         on_this_machine=request.on_this_machine,
         progress=request.progress,
     )
-    print(f"\n{summary.render([summary.table_row(one.summary) for one in runs])}\n\nin {runs[0].folder.parent}")
+    print(
+        f"\n{summary.render([summary.table_row(one.summary) for one in runs])}\n\nin {runs[0].folder.parent}"
+    )
     return exit_code(runs)
 
 
@@ -157,7 +159,9 @@ def _one_line(complaint: str) -> str:
     rules = [i for i, line in enumerate(lines) if re.fullmatch(r"[-─╭╮╰╯]{3,}.*", line)]
     body = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines
     text = " ".join(" ".join(body).split())
-    field = re.search(r"validation errors? for \w+ (?:(\w+) )?(.*?) \[type=(\w+), input_value=(.*?), input_type", text)
+    field = re.search(
+        r"validation errors? for \w+ (?:(\w+) )?(.*?) \[type=(\w+), input_value=(.*?), input_type", text
+    )
     if field is not None:
         name, message, kind, value = field.groups()
         if kind == "value_error":
@@ -173,7 +177,9 @@ def help_text(experiment: Experiment) -> str:
 
     flags = io.StringIO()
     with contextlib.redirect_stdout(flags), contextlib.suppress(SystemExit):
-        tyro.cli(experiment.config, args=["--help"], default=experiment.presets["default"], prog=experiment.command)
+        tyro.cli(
+            experiment.config, args=["--help"], default=experiment.presets["default"], prog=experiment.command
+        )
     options = flags.getvalue().partition("\n\n")[2]
     epilogue = EPILOGUE.format(cells=" ".join(experiment.cells), name=experiment.name)
     verbs = f" | {' | '.join(experiment.verbs)}" if experiment.verbs else ""

@@ -3,8 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import typing
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 import tyro
@@ -19,8 +20,14 @@ Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[int, Field(ge=0)]
 
-frozen = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
-"""The decorator of every configuration."""
+Kind = TypeVar("Kind")
+
+
+@typing.dataclass_transform(frozen_default=True, kw_only_default=True)
+def frozen(kind: type[Kind]) -> type[Kind]:
+    """The decorator of every configuration: frozen, by keyword, and without unknown fields."""
+    decorated = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(kind)
+    return typing.cast(type[Kind], decorated)
 
 
 @frozen

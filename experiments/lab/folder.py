@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.errors import Fault
-from experiments.lab import cells, config as configs
+from experiments.lab import cells
+from experiments.lab import config as configs
 from experiments.lab.config import Config
 from experiments.lab.experiment import Experiment
 from experiments.lab.records import write_json
@@ -43,7 +44,9 @@ def read(folder: Path) -> Stored | None:
         others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
         kept = [name for name in others if not is_temporary(name)]
         if kept:
-            raise Fault(f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is")
+            raise Fault(
+                f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is"
+            )
         return None
     try:
         return Stored(**json.loads(path.read_text(encoding="utf-8")))
@@ -83,7 +86,9 @@ def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Con
         )
 
 
-def create(folder: Path, experiment: Experiment, preset: str, config: Config, resolved: dict[str, Any]) -> None:
+def create(
+    folder: Path, experiment: Experiment, preset: str, config: Config, resolved: dict[str, Any]
+) -> None:
     """Write ``config.json``, first of all files and at one stroke."""
     folder.mkdir(parents=True, exist_ok=True)
     stored = Stored(experiment.name, preset, configs.as_json(config), resolved)
@@ -98,5 +103,7 @@ def find_run(path: Path) -> Path:
     if len(inside) == 1:
         return inside[0]
     if inside:
-        raise Fault(f"{path} holds several runs: {', '.join(entry.name for entry in inside)}; name one of them")
+        raise Fault(
+            f"{path} holds several runs: {', '.join(entry.name for entry in inside)}; name one of them"
+        )
     raise Fault(f"{path} holds no run (a run has a {CONFIG})")

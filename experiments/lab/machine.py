@@ -73,7 +73,9 @@ def start(
     }
     for name, what in (("device_kind", "on the device"), ("num_devices", "with this many devices:")):
         if name in wanted and wanted[name] != now[name]:
-            _differs(notes, on_this_machine, f"the run was started {what} {wanted[name]}, here is {now[name]}")
+            _differs(
+                notes, on_this_machine, f"the run was started {what} {wanted[name]}, here is {now[name]}"
+            )
     changed = [
         f"{name} {old} -> {now['versions'].get(name, 'absent')}"
         for name, old in wanted.get("versions", {}).items()
@@ -96,7 +98,10 @@ def _devices(device: str) -> list[Any]:
 
     try:
         found = jax.devices()
-    except (RuntimeError, AssertionError) as error:  # a platform without its plugin: an AssertionError without text
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # a platform without its plugin: an AssertionError without text
         raise _missing(device) from error
     if device != "auto" and found[0].platform != device:
         raise _missing(device)

@@ -63,7 +63,14 @@ def curves(runs: Sequence[Run], out: Path) -> None:
                 rows = _rows(run, split, seed_index)
                 losses = [np.nan if row["loss"] is None else row["loss"] for row in rows]
                 name = run.label if seed_index == 0 else None
-                axes.plot([row["update"] for row in rows], losses, color=_colour(index), lw=1.2, alpha=0.8, label=name)
+                axes.plot(
+                    [row["update"] for row in rows],
+                    losses,
+                    color=_colour(index),
+                    lw=1.2,
+                    alpha=0.8,
+                    label=name,
+                )
     for axes, title in ((left, "training loss"), (right, "validation loss")):
         axes.set(title=title, xlabel="update", yscale="log")
         if runs[0].task.baseline:
@@ -101,7 +108,9 @@ def reference_gradients(run: Run) -> tuple[tuple[int, ...], dict[str, np.ndarray
     for name, builder in references(num_steps).items():
         model = dataclasses.replace(run.model, cell=builder(input_size, run.config.hidden_size))
         params = model.init(jax.random.fold_in(jax.random.key(run.config.seed), INIT))
-        norms = jax.jit(lambda params, model=model: gradients_by_lag(model, params, batch, run.task.loss))(params)
+        norms = jax.jit(lambda params, model=model: gradients_by_lag(model, params, batch, run.task.loss))(
+            params
+        )
         found[name] = relative(jax.device_get(norms))
     return lags(num_steps), found
 

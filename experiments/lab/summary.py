@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from experiments.lab import config as configs, folder as folders
+from experiments.lab import config as configs
+from experiments.lab import folder as folders
 from experiments.lab.hashing import params_sha256
 from experiments.lab.machine import Resolved
 from experiments.lab.records import read_json
@@ -66,7 +67,9 @@ def make(
             "updates_to_solve": solved_at if solved_at >= 0 else None,
             "sequences_to_solve": solved_at * config.batch_size if solved_at >= 0 else None,
             "frozen_at": frozen_at if frozen_at >= 0 else None,
-            "tested_update": int(records.best_at[index]) if config.select == "validation" else config.num_updates,
+            "tested_update": int(records.best_at[index])
+            if config.select == "validation"
+            else config.num_updates,
             "params_sha256": params_sha256(jax.tree.map(lambda leaf: leaf[index], params)),
         }
 

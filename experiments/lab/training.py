@@ -66,17 +66,19 @@ class Trainer:
         """The state before the first update."""
         params = self.model.init(jax.random.fold_in(key, INIT))
         criterion = self.task.criterion
+        # with their types, for a restored state has no weak ones and would be compiled for again
+        never = jnp.array(NEVER, jnp.int32)
         records = Records(
             criterion=criterion.init() if criterion.on == "training" else (),
-            solved_at=jnp.array(NEVER),
+            solved_at=never,
             finite=jnp.array(True),
-            frozen_at=jnp.array(NEVER),
-            best_loss=jnp.array(jnp.inf),
-            best_at=jnp.array(NEVER),
+            frozen_at=never,
+            best_loss=jnp.array(jnp.inf, jnp.float32),
+            best_at=never,
             best_params=params if self.keeps_best else (),
         )
         carry = self.model.initial_carry(params, self.batch_size)
-        return TrainState(jnp.array(0), params, self.optimizer.init(params), key, carry, records)
+        return TrainState(jnp.array(0, jnp.int32), params, self.optimizer.init(params), key, carry, records)
 
     def train(self, state: TrainState, data: PyTree, num_updates: Int[Array, ""]) -> tuple[TrainState, dict]:
         """``num_updates`` updates, and the mean of their metrics.
@@ -123,7 +125,9 @@ class Trainer:
         metrics = {"loss": loss, "grad_norm": grad_norm, "grad_norm_max": grad_norm, **norms}
         return TrainState(state.update + 1, params, opt_state, state.key, carry, records), metrics
 
-    def _after_update(self, state: TrainState, outputs: PyTree, batch: Batch, finite: Bool[Array, ""]) -> Records:
+    def _after_update(
+        self, state: TrainState, outputs: PyTree, batch: Batch, finite: Bool[Array, ""]
+    ) -> Records:
         records, done = state.records, state.update + 1
         criterion = self.task.criterion
         records = records._replace(

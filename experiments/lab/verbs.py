@@ -22,7 +22,9 @@ def sample(experiment: Callable[[], Any]) -> Callable[[Any], None]:
         print(f"{task}\ninputs, one step a line:")
         for step, values in enumerate(np.asarray(batch.inputs[:, 0])):
             exists = batch.mask is None or bool(batch.mask[step, 0])
-            print(f"{step:5d}  {' '.join(f'{value:.4g}' for value in values)}{'' if exists else '   (padding)'}")
+            print(
+                f"{step:5d}  {' '.join(f'{value:.4g}' for value in values)}{'' if exists else '   (padding)'}"
+            )
         first = np.asarray(batch.targets[:, 0] if batch.weights.ndim > 1 else batch.targets[0])
         print(f"target: {' '.join(f'{value:.4g}' for value in np.atleast_1d(first))}")
 

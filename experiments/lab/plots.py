@@ -15,7 +15,7 @@ from experiments.errors import FAILED, Fault
 from experiments.lab.run import Run, load
 from experiments.lab.training import DIAGNOSED, INIT, gradients_by_lag, lags
 
-FLOOR = 1e-24  # below what float32 can follow over a hundred steps
+FLOOR = 1e-30  # the lower edge of the picture; what float32 has lost leaves it
 REFERENCE_COLOURS = ("#888888", "#b8860b", "#7b68ee", "#2e8b57")
 
 CAPTION = (
@@ -129,18 +129,18 @@ def gradient_flow(runs: Sequence[Run], out: Path) -> None:
     figure, (start, end) = _pyplot().subplots(1, 2, figsize=(12, 6.2), sharey=True, sharex=True)
     lag, found = reference_gradients(runs[0])
     for (name, values), colour in zip(found.items(), REFERENCE_COLOURS, strict=True):
-        start.plot(lag, np.maximum(values, FLOOR), color=colour, lw=2.5, label=name)
+        start.plot(lag, np.maximum(values, FLOOR**2), color=colour, lw=2.5, label=name)
     for index, run in enumerate(runs):
         for seed_index in range(run.config.num_seeds):
             rows = [row for row in _rows(run, "validation", seed_index) if "state_gradient" in row]
             solved = bool(run.summary) and run.summary["seeds"][seed_index]["solved"]
             for axes, row in ((start, rows[0]), (end, rows[-1])):
-                name = run.label if seed_index == 0 and axes is start else None
+                name = f"{run.label}, as given" if seed_index == 0 and axes is start else None
                 if axes is end:
                     name = f"{run.label}, seed {run.config.seed + seed_index}: {'solved' if solved else 'not solved'}"
                 axes.plot(
                     row["state_gradient"]["lag"],
-                    np.maximum(relative(row["state_gradient"]), FLOOR),
+                    np.maximum(relative(row["state_gradient"]), FLOOR**2),
                     color=_colour(index),
                     lw=1.1,
                     ls="--" if axes is start or not solved else "-",
@@ -148,10 +148,11 @@ def gradient_flow(runs: Sequence[Run], out: Path) -> None:
                 )
     start.set(title="at the start: initialisations", yscale="log", ylabel="gradient norm, relative to lag 0")
     end.set(title="at the end: what each trained network has become", yscale="log")
+    start.set_ylim(FLOOR, None)
     for axes in (start, end):
         axes.set_xlabel("lag: steps before the last prediction")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, loc="lower left")
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.26, wspace=0.05)
+        axes.legend(fontsize=8, loc="lower left" if axes is start else "best")
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.2, wspace=0.05)
     figure.text(0.07, 0.02, textwrap.fill(CAPTION, 165), fontsize=9, va="bottom")
     _save(figure, out / "gradient_flow.png")

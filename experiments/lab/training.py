@@ -114,7 +114,7 @@ class Trainer:
         grad_norm = jnp.sqrt(sum(squares.values()))
         steps, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, steps)
-        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.global_norm(params))
+        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(params))
         records = self._after_update(state, outputs, batch, finite)
         params, opt_state, carry = jax.tree.map(
             lambda new, old: jnp.where(records.finite, new, old),

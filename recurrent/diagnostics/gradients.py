@@ -121,10 +121,17 @@ def gradient_norms(
     """
     chosen = gradients if field is None else getattr(gradients, field)
 
-    def squares(leaf: Array) -> Float[Array, "t *b"]:
-        return jnp.sum(jnp.abs(leaf) ** 2, axis=tuple(range(1 + batch_axes, leaf.ndim)))
+    leaves = [jnp.abs(leaf) for leaf in jax.tree.leaves(chosen)]
+    event_axes = [tuple(range(1 + batch_axes, leaf.ndim)) for leaf in leaves]
+    peaks = [jnp.max(leaf, axis=axes) for leaf, axes in zip(leaves, event_axes, strict=True)]
+    peak = jnp.max(jnp.stack(peaks), axis=0)
+    # what has vanished is the subject: squares of it would leave the range of float32 at 1e-19
+    scale = jnp.where(peak > 0, peak, 1.0)
 
-    return jnp.sqrt(sum(map(squares, jax.tree.leaves(chosen))))
+    def squares(leaf: Array, axes: tuple[int, ...]) -> Float[Array, "t *b"]:
+        return jnp.sum((leaf / jnp.expand_dims(scale, axes)) ** 2, axis=axes)
+
+    return scale * jnp.sqrt(sum(map(squares, leaves, event_axes)))
 
 
 def gradient_by_lag(norms: Float[Array, "t *b"], target: int | Int[Array, ""]) -> Float[Array, "lag *b"]:

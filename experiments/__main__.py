@@ -1,12 +1,17 @@
-"""``python -m experiments``: what there is. ``run NAME ...``: one of them. ``cells``: what ``--cell`` may name."""
+"""``python -m experiments [list | run NAME ... | cells | keep RUN | report]``.
+
+list: what there is (the default). run NAME: one experiment. cells: what ``--cell`` may name. keep RUN: copy the summary
+of a finished run to the committed results. report: make the tables of the README anew from code and results.
+"""
 
 import inspect
 import sys
 import textwrap
+from pathlib import Path
 
 import recurrent as rec
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cli
+from experiments.lab import cli, report
 from experiments.lab.experiment import load_experiment, names
 
 
@@ -41,7 +46,15 @@ def main(argv: list[str]) -> int:
         if not rest:
             raise Fault(f"run: expected the name of an experiment ({', '.join(names())})")
         return cli.main(load_experiment(rest[0]), rest[1:])
-    known = ("list", "run", "cells")
+    if verb == "keep":
+        if len(rest) != 1:
+            raise Fault("keep: expected the folder of one run")
+        print(report.keep(Path(rest[0])))
+        return 0
+    if verb == "report":
+        print(report.write_readme())
+        return 0
+    known = ("list", "run", "cells", "keep", "report")
     raise Fault(f"unknown command {verb!r}{nearest(verb, known)} (known: {', '.join(known)})")
 
 

@@ -49,9 +49,9 @@ class GRUState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class GRU(Cell):
-    """Gated recurrent unit; equations and source at the head of this module.
+    """Gated recurrent unit.
 
-    ``reset='after'`` (default) needs one product a step, and is the function that torch, flax and cuDNN
+    Equations and source: the head of this module.     ``reset='after'`` (default) needs one product a step, and is the function that torch, flax and cuDNN
     compute; ``'before'`` is the paper's.
 
     >>> cell = GRU(input_size=2, hidden_size=3)

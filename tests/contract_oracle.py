@@ -78,71 +78,76 @@ def inputs(cell: Any, *leading: int) -> Any:
     )
 
 
-def make_step(cell: Any) -> Any:
-    """One step and the initial state for one sequence, each with its vector-Jacobian product, compiled once."""
+class Steps(NamedTuple):
+    """One step and the initial state of one sequence, each with its vector-Jacobian product, compiled once."""
 
-    def step(params: Any, state: Any, x: Any) -> Any:
+    step: Any
+    step_vjp: Any
+    start: Any
+    start_vjp: Any
+
+
+def compile_steps(cell: Any) -> Steps:
+    is_stochastic = getattr(cell, "is_stochastic", False)
+
+    def step(params: Any, state: Any, x: Any, noise: Any) -> Any:
         weights = cell.prepare(params)
-        return cell.step(weights, state, cell.project(weights, x))
+        return cell.step(weights, state, cell.project(weights, Noisy(x, noise) if is_stochastic else x))
+
+    def step_vjp(cotangent: Any, params: Any, state: Any, x: Any, noise: Any) -> Any:
+        return jax.vjp(lambda *read: step(*read, noise), params, state, x)[1](cotangent)
 
     def start(params: Any) -> Any:
         return cell.initial_state(cell.prepare(params), ())
 
-    def pull(fn: Any) -> Any:
-        def pulled(cotangent: Any, params: Any, *rest: Any) -> Any:
-            if rest:
-                x = rest[-1]
-                own, noise = x if isinstance(x, Noisy) else (x, None)
-                wrap = (lambda a: Noisy(a, noise)) if isinstance(x, Noisy) else (lambda a: a)
-                return jax.vjp(lambda p, s, a: fn(p, s, wrap(a)), params, rest[0], own)[1](cotangent)
-            return jax.vjp(fn, params)[1](cotangent)
+    def start_vjp(cotangent: Any, params: Any) -> Any:
+        return jax.vjp(start, params)[1](cotangent)[0]
 
-        return jax.jit(pulled)
-
-    return jax.jit(step), pull(step), jax.jit(start), pull(start)
+    return Steps(*map(jax.jit, (step, step_vjp, start, start_vjp)))
 
 
-def separate_sequences(cell: Any, case: Case, noise: Any, reverse: bool, steps: Any) -> Outcome:
+def separate_sequences(case: Case, noise: Any, reverse: bool, steps: Steps) -> Outcome:
     """The values and gradients of one direction, by a Python loop over the existing steps of every segment."""
-    step, step_vjp, start, start_vjp = steps
-    case = numpy(case)
+    case, noise = numpy(case), numpy(noise)
     # for the loss Re(conj(c) y) JAX's cotangent of y is conj(c)
     cot_final, cot_ys = jax.tree.map(np.conj, case.cotangents[reverse])
-    initial = numpy(start(case.params))
-    ys = jax.tree.map(np.zeros_like, cot_ys)
-    final = jax.tree.map(np.zeros_like, case.state)
-    g_params, g_xs, g_state = jax.tree.map(np.zeros_like, (case.params, case.xs, case.state))
-
-    def at(tree: Any, *index: int) -> Any:
-        return jax.tree.map(lambda leaf: leaf[index], tree)
-
-    def put(tree: Any, value: Any, *index: int) -> None:
-        jax.tree.map(lambda leaf, new: leaf.__setitem__(index, new), tree, value)
-
-    def at_step(t: int, b: int) -> Any:
-        x = at(case.xs, t, b)
-        return Noisy(x, None if noise is None else at(noise, t, b)) if cell.is_stochastic else x
-
+    initial = numpy(steps.start(case.params))
+    final, ys = _zeros(case.state), _zeros(cot_ys)
+    g_params, g_xs, g_state = map(_zeros, (case.params, case.xs, case.state))
     for b in range(BATCH):
-        for travelled, (segment, from_state) in enumerate(segments := _segments(case, b, reverse)):
-            state, read = at(case.state, b) if from_state else initial, []
+        segments = _segments(case, b, reverse)
+        for number, (segment, is_continued) in enumerate(segments):
+            is_last = number == len(segments) - 1
+            state, read = _at(case.state, b) if is_continued else initial, []
             for t in segment:
-                read.append((t, state))
-                state, y = numpy(step(case.params, state, at_step(t, b)))
-                put(ys, y, t, b)
-            is_last = travelled == len(segments) - 1
+                read.append((case.params, state, _at(case.xs, t, b), _at(noise, t, b)))
+                state, y = numpy(steps.step(*read[-1]))
+                _put(ys, y, t, b)
+            g = _zeros(initial)
             if is_last:
-                put(final, state, b)
-            g = at(cot_final, b) if is_last else jax.tree.map(np.zeros_like, initial)
-            for t, state in reversed(read):
-                g_p, g, g_x = numpy(step_vjp((g, at(cot_ys, t, b)), case.params, state, at_step(t, b)))
-                g_params = add(g_params, g_p)
-                put(g_xs, g_x, t, b)
-            if from_state:
-                put(g_state, g, b)
+                _put(final, state, b)
+                g = _at(cot_final, b)
+            for t, arguments in reversed(list(zip(segment, read, strict=True))):
+                g_step, g, g_x = numpy(steps.step_vjp((g, _at(cot_ys, t, b)), *arguments))
+                g_params = add(g_params, g_step)
+                _put(g_xs, g_x, t, b)
+            if is_continued:
+                _put(g_state, g, b)
             else:
-                g_params = add(g_params, *start_vjp(g, case.params))
+                g_params = add(g_params, numpy(steps.start_vjp(g, case.params)))
     return Outcome((final, ys), (g_params, g_xs, g_state))
+
+
+def _zeros(tree: Any) -> Any:
+    return jax.tree.map(np.zeros_like, tree)
+
+
+def _at(tree: Any, *index: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _put(tree: Any, value: Any, *index: int) -> None:
+    jax.tree.map(lambda leaf, new: leaf.__setitem__(index, new), tree, value)
 
 
 def _segments(case: Case, b: int, reverse: bool) -> list[tuple[list[int], bool]]:

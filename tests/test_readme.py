@@ -41,7 +41,9 @@ def commands(text: str) -> list[list[str]]:
     >>> commands("```bash\\n$ make demo  # a table\\n```\\nThen `make test`.")
     [['make', 'demo'], ['make', 'test']]
     """
-    blocks = re.findall(r"^```(?:bash|sh|shell|console|)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    # all fences in pairs, or a closing one would be taken for an opening one without a language
+    fences = re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = [body for language, body in fences if language in ("", "bash", "sh", "shell", "console")]
     inline = re.findall(
         r"`((?:make|python -m|uv run)\s[^`\n]+)`",
         re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE),

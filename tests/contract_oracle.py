@@ -5,12 +5,14 @@ do not exist, turns the rest around where time runs backwards, and goes through 
 backpropagation written out by hand over the same steps. It shares `cell.step` with the library, and nothing else.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import recurrent as rec
 from recurrent import arrays
 from recurrent.cell import Noisy
 
@@ -71,11 +73,13 @@ def inner(tree: Any, other: Any) -> Any:
     return sum(jax.tree.leaves(products))
 
 
+def at(tree: Any, *index: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
 def inputs(cell: Any, *leading: int) -> Any:
     """Arrays of float64 with the event shapes of the cell's input; only their shapes mean something."""
-    return jax.tree.map(
-        lambda shape: np.zeros((*leading, *shape)), cell.input_shape, is_leaf=arrays.is_shape
-    )
+    return jax.tree.map(lambda shape: np.zeros((*leading, *shape)), cell.input_shape, is_leaf=arrays.is_shape)
 
 
 class Steps(NamedTuple):
@@ -118,17 +122,17 @@ def separate_sequences(case: Case, noise: Any, reverse: bool, steps: Steps) -> O
         segments = _segments(case, b, reverse)
         for number, (segment, is_continued) in enumerate(segments):
             is_last = number == len(segments) - 1
-            state, read = _at(case.state, b) if is_continued else initial, []
+            state, read = at(case.state, b) if is_continued else initial, []
             for t in segment:
-                read.append((case.params, state, _at(case.xs, t, b), _at(noise, t, b)))
+                read.append((case.params, state, at(case.xs, t, b), at(noise, t, b)))
                 state, y = numpy(steps.step(*read[-1]))
                 _put(ys, y, t, b)
             g = _zeros(initial)
             if is_last:
                 _put(final, state, b)
-                g = _at(cot_final, b)
+                g = at(cot_final, b)
             for t, arguments in reversed(list(zip(segment, read, strict=True))):
-                g_step, g, g_x = numpy(steps.step_vjp((g, _at(cot_ys, t, b)), *arguments))
+                g_step, g, g_x = numpy(steps.step_vjp((g, at(cot_ys, t, b)), *arguments))
                 g_params = add(g_params, g_step)
                 _put(g_xs, g_x, t, b)
             if is_continued:
@@ -142,12 +146,30 @@ def _zeros(tree: Any) -> Any:
     return jax.tree.map(np.zeros_like, tree)
 
 
-def _at(tree: Any, *index: int) -> Any:
-    return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-def _put(tree: Any, value: Any, *index: int) -> None:
+def _put(tree: Any, value: Any, *index: Any) -> None:
     jax.tree.map(lambda leaf, new: leaf.__setitem__(index, new), tree, value)
+
+
+def unroll_segments(layer: Any, case: Case, reverse: bool) -> tuple[Any, Any]:
+    """`separate_sequences` for a layer without a step: its own way over each segment, from its initial state.
+
+    The final states are those of the last segments travelled.
+    """
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def unroll(params: Any, xs: Any, reverse: bool) -> Any:
+        return rec.unroll(layer, params, xs, reverse=reverse)
+
+    case = numpy(case)
+    final, ys = _zeros(case.state), _zeros(case.cotangents[0][1])
+    for b in range(BATCH):
+        for segment, _ in _segments(case, b, reverse):
+            if segment:
+                steps = sorted(segment)
+                state, y = numpy(unroll(case.params, at(case.xs, steps, b), reverse))
+                _put(final, state, b)
+                _put(ys, y, steps, b)
+    return final, ys
 
 
 def _segments(case: Case, b: int, reverse: bool) -> list[tuple[list[int], bool]]:

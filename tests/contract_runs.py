@@ -1,12 +1,13 @@
 """The clauses of the contract that need whole sequences: one compiled program a solver, called with many numbers."""
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from contract_oracle import (
     BATCH,
-    MASK,
     NUM_STEPS,
     PLAIN,
     Case,
@@ -17,8 +18,8 @@ from contract_oracle import (
     inner,
     normal,
     numpy,
-    segment_unrolls,
     separate_sequences,
+    unroll_segments,
 )
 
 import recurrent as rec
@@ -88,31 +89,68 @@ def compile_program(solver: Any, key: Any) -> Program:
 
 
 def check_sequential(cell: Any, case: Case, key: Any, has_step: bool) -> tuple[Case, Any]:
-    """Every clause about values and gradients; the case with a state that the cell reached, and what came of it."""
+    """Every clause about numbers; returns the case with a state that the cell reached, and what came of it."""
     judge, program = Judge(cell, rec.Sequential()), compile_program(rec.Sequential(), key)
-    start = case.state
-    case = case._replace(state=program.run(cell, case)[0].values[0])
-    outcomes = program.run(cell, case)
-    noise = None if key is None else cell.noise(key, NUM_STEPS, (BATCH,), case.reset)
+    fresh = program.run(cell, case)
+    reached = case._replace(state=fresh[0].values[0])
+    outcomes = program.run(dataclasses.replace(cell), reached)
+    for case_at_0 in (case, reached):
+        case_at_0 = case_at_0._replace(xs=jax.tree.map(np.zeros_like, case.xs))
+        judge.finite("values and gradients are finite at x = 0", program.run(cell, case_at_0))
     if has_step:
-        steps = compile_steps(cell)
-        for name, reverse, outcome in zip(("forward", "reverse"), (False, True), outcomes, strict=True):
-            oracle = separate_sequences(case, noise, reverse, steps)
-            judge.close(f"values are those of separate sequences, {name}", outcome.values, oracle.values)
-            judge.close(
-                f"gradients are those of separate sequences, {name}", outcome.gradients, oracle.gradients
-            )
-        check_causality(judge, program, cell, case)
-    check_differences(judge, program, cell, case, outcomes)
-    check_padding(judge, program, cell, case, outcomes)
-    for state in (start, case.state):
-        at_zero = program.run(cell, case._replace(xs=jax.tree.map(np.zeros_like, case.xs), state=state))
-        judge.finite("values and gradients are finite at x = 0", at_zero)
-    check_traces(judge, program)
+        check_separate(judge, cell, reached, key, outcomes)
+        check_causality(judge, program, cell, reached)
+    else:
+        check_segments(judge, cell, case, fresh)
+    check_differences(judge, program, cell, reached, outcomes)
+    check_padding(judge, program, cell, reached, outcomes)
     if key is None:
-        check_plain(judge, program, cell, case)
-        check_shapes(judge, cell, case, outcomes, has_step)
-    return case, outcomes
+        check_no_flags(judge, program, cell, reached)
+        check_rearranged(judge, cell, reached, outcomes, has_step)
+    check_traces(judge, program)
+    return reached, outcomes
+
+
+def check_solver(solver: Any, cell: Any, case: Case, key: Any, outcomes: Any) -> None:
+    """Another solver computes what `Sequential` computed; `Unsupported` is the caller's."""
+    judge, program = Judge(cell, solver), compile_program(solver, key)
+    solved = program.run(cell, case)
+    for name, got, want in zip(("forward", "reverse"), solved, outcomes, strict=True):
+        judge.close(f"the values of Sequential, {name}", got.values, want.values)
+        judge.close(f"the gradients of Sequential, {name}", got.gradients, want.gradients)
+    check_padding(judge, program, cell, case, solved)
+    if key is None:
+        check_no_flags(judge, program, cell, case)
+    check_traces(judge, program)
+
+
+def check_reference(cell: Any, case: Case, outcomes: Any, reference: Any) -> None:
+    """The independent loop in NumPy, on the sequences without flags, from a state that the cell reached."""
+    final, ys = outcomes[0].values
+    got = reference(cell, case.params, at(case.xs, slice(None), PLAIN), at(case.state, PLAIN))
+    want = tuple(at(final, PLAIN)), at(ys, slice(None), PLAIN)
+    Judge(cell).close("the values of the reference", (tuple(got[0]), got[1]), want)
+
+
+def check_separate(judge: Judge, cell: Any, case: Case, key: Any, outcomes: Any) -> None:
+    """All combinations of mask, reset and direction are loops over separate sequences, in values and gradients."""
+    noise = None if key is None else cell.noise(key, NUM_STEPS, (BATCH,), case.reset)
+    steps = compile_steps(cell)
+    for reverse, name, outcome in zip((False, True), ("forward", "reverse"), outcomes, strict=True):
+        oracle = separate_sequences(case, noise, reverse, steps)
+        judge.close(f"the values of separate sequences, {name}", outcome.values, oracle.values)
+        judge.close(f"the gradients of separate sequences, {name}", outcome.gradients, oracle.gradients)
+
+
+def check_segments(judge: Judge, layer: Any, case: Case, outcomes: Any) -> None:
+    """The same for a layer without a step, from its initial state; final states where there is one segment."""
+    whole = np.flatnonzero(~case.reset.any(axis=0))
+    for reverse, name, outcome in zip((False, True), ("forward", "reverse"), outcomes, strict=True):
+        final, ys = unroll_segments(layer, case, reverse)
+        judge.close(f"the values of separate sequences, {name}", outcome.values[1], ys)
+        judge.close(
+            f"the values of separate sequences, {name}", at(outcome.values[0], whole), at(final, whole)
+        )
 
 
 def check_causality(judge: Judge, program: Program, cell: Any, case: Case) -> None:
@@ -171,17 +209,69 @@ def check_traces(judge: Judge, program: Program) -> None:
     judge.that("one trace serves all values and equal cells", len(program.traces) == 1, len(program.traces))
 
 
-def check_plain(judge: Judge, program: Program, cell: Any, case: Case) -> None:
-    """Without flags: the same values and gradients, compiled or not; forward mode where the solver is `Sequential`."""
-    is_sequential = judge.solver == rec.Sequential()
-    cotangents = jax.tree.map(np.zeros_like, case.cotangents[0])
-    for leaf, full in zip(*map(jax.tree.leaves, (cotangents, case.cotangents[0])), strict=True):
-        _plain(leaf, case)[...] = _plain(full, case)
-    flagged = program.run(cell, case._replace(cotangents=(cotangents, cotangents)))[0]
-    xs, state, cot_final, cot_ys = (
-        jax.tree.map(lambda leaf: leaf[PLAIN], tree) for tree in (case.xs, case.state, cotangents[0], 0)
-    )
+def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> None:
+    """Without flags: the same values, compiled or not, and gradients; for `Sequential` forward mode too."""
+    plain = np.zeros(BATCH, bool)
+    plain[PLAIN] = True
+    cot_final, cot_ys = case.cotangents[0]
+    cot_ys = arrays.where(np.broadcast_to(plain, (NUM_STEPS, BATCH)), cot_ys, 0.0)
+    cotangent = numpy((arrays.where(plain, cot_final, 0.0), cot_ys))
+    flagged = program.run(cell, case._replace(cotangents=(cotangent, cotangent)))[0]
+
+    def over_time(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[:, PLAIN], tree)
+
+    def narrow(outcome: Any) -> Any:
+        (final, ys), (params, xs, state) = outcome
+        return Outcome((at(final, PLAIN), over_time(ys)), (params, over_time(xs), at(state, PLAIN)))
+
+    primals = (case.params, over_time(case.xs), at(case.state, PLAIN))
+    tangents = normal(np.random.default_rng(2), primals)
+    cotangent = narrow((cotangent, primals))[0]
+
+    def loss(params: Any, xs: Any, state: Any) -> Any:
+        values = rec.unroll(cell, params, xs, state=state, solver=judge.solver)
+        return inner(cotangent, values), values
+
+    gradients, values = numpy(jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))(*primals))
+    judge.close("without flags: the same values", values, narrow(flagged)[0])
+    judge.close("without flags: the same gradients", gradients, narrow(flagged)[1])
+    judge.close("compiled or not: the same values", numpy(loss(*primals)[1]), values)
+    if judge.solver == rec.Sequential():
+        slope = jax.jit(lambda *tangents: jax.jvp(loss, primals, tangents, has_aux=True)[1])(*tangents)
+        products = jax.tree.map(lambda g, v: (g * v).real.sum(), gradients, tangents)
+        judge.close("forward mode", numpy(slope), np.asarray(sum(jax.tree.leaves(products))))
 
 
-def check_shapes(judge: Judge, cell: Any, case: Case, outcomes: Any, has_step: bool) -> None:
-    pass
+def check_rearranged(judge: Judge, cell: Any, case: Case, outcomes: Any, has_step: bool) -> None:
+    """No batch axis, two of them, and a state handed on between chunks change no value."""
+    (final, ys), (final_back, ys_back) = (outcome.values for outcome in outcomes)
+    every, early, late = slice(None), slice(CHUNK), slice(CHUNK, None)
+    grid, one = np.arange(BATCH).reshape(2, -1), BATCH - 1
+
+    def rearranged(case: Case) -> tuple[Any, ...]:
+        def go(state: Any, steps: Any, batch: Any = every, reverse: bool = False) -> Any:
+            xs, mask, reset = at((case.xs, case.mask, case.reset), steps, batch)
+            flags = {"mask": mask, "reset": reset, "reverse": reverse}
+            return rec.unroll(cell, case.params, xs, state=state, solver=judge.solver, **flags)
+
+        axes = go(at(case.state, one), every, one), go(at(case.state, grid), every, grid)
+        if not has_step:
+            return axes
+        middle, ys_early = go(case.state, early)
+        last, ys_late = go(middle, late)
+        middle, ys_late_back = go(case.state, late, reverse=True)
+        # travelling back, a reset at the start of the later chunk stands between the two
+        initial = cell.initial_state(cell.prepare(case.params), (BATCH,))
+        first, ys_early_back = go(arrays.where(case.reset[CHUNK], initial, middle), early, reverse=True)
+        joined = jax.tree.map(
+            lambda *parts: jnp.concatenate(parts), (ys_early, ys_early_back), (ys_late, ys_late_back)
+        )
+        return *axes, (last, joined[0]), (first, joined[1])
+
+    none, two, *chunks = numpy(jax.jit(rearranged)(case))
+    judge.close("no batch axes", none, (at(final, one), at(ys, every, one)))
+    judge.close("two batch axes", two, (at(final, grid), at(ys, every, grid)))
+    wholes = ((final, ys), (final_back, ys_back))
+    for name, chunked, whole in zip(("forward", "reverse"), chunks, wholes, strict=False):
+        judge.close(f"chunks are the whole, {name}", chunked, whole)

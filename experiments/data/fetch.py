@@ -62,7 +62,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def download(url: str, path: Path, sha256: str, answer_seconds: float = ANSWER_SECONDS) -> None:
-    """Bring ``url`` to ``path``; `Unavailable` after ``answer_seconds`` of silence or with other bytes than expected."""
+    """Bring ``url`` to ``path``; `Unavailable` after ``answer_seconds`` of silence, or where the bytes are others."""
     hashed = hashlib.sha256()
     with replacing(path) as file:
         for block in _blocks(url, answer_seconds):
@@ -93,7 +93,7 @@ def _blocks(url: str, answer_seconds: float) -> Iterator[bytes]:
     threading.Thread(target=read, daemon=True).start()
     try:
         while block := blocks.get(timeout=answer_seconds):
-            if isinstance(block, TimeoutError):
+            if isinstance(getattr(block, "reason", block), TimeoutError):
                 raise queue.Empty
             if isinstance(block, Exception):
                 raise Unavailable(f"{url}: {block}")

@@ -93,9 +93,7 @@ def load_mnist(data_dir: Path | str | None = None, source: Source = MNIST) -> di
     try:
         arrays = _read(tfds, folder)
     except Exception as error:  # whatever a damaged file makes of the readers below
-        raise Fault(
-            f"mnist: {folder} is unreadable ({error}); move it away and run {command}"
-        ) from error
+        raise Fault(f"mnist: {folder} is unreadable ({error}); move it away and run {command}") from error
     for part, file in source.files.items():
         if hashlib.sha256(_idx_bytes(arrays[part])).hexdigest() != file.sha256:
             raise Fault(

@@ -40,8 +40,8 @@ class Experiment:
     cells: tuple[str, ...] = ("elman", "lstm")
     pictures: tuple[Callable[[Sequence[Any], Path], None], ...] = ()
     verbs: Mapping[str, Callable[[Any], None]] = dataclasses.field(default_factory=dict)
-    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Facts that the summary and the table show beside the results, such as another baseline."""
+    facts: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+    """Of a configuration, what the summary and the table show beside its results, such as another baseline."""
 
     @property
     def question(self) -> str:

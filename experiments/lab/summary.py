@@ -94,7 +94,7 @@ def make(
             for name, values in test.items()
         },
         "seeds": [of_seed(index) for index in seeds],
-        "facts": dict(job.experiment.notes),
+        "facts": dict(job.experiment.facts(config)),
         "wall_seconds": round(wall_seconds, 2),
         "notes": list(notes),
         "environment": environment(job.resolved),

@@ -9,7 +9,9 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt32
 
 from experiments.tasks.base import SPLITS, Batch, require_at_least, require_known
 
-NUM_ROUNDS = 8  # enough for the order of a data set to look random; four are the least that hide the halves
+NUM_ROUNDS = (
+    8  # twice the four that make a Feistel network of ideal rounds look random (Luby & Rackoff, 1988)
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,16 +92,18 @@ def _round_keys(key: PRNGKeyArray) -> UInt32[Array, "rounds"]:
 
 def _walk(round_keys: UInt32[Array, "b rounds"], positions: UInt32[Array, "b"], size: int) -> Int[Array, "b"]:
     num_bits = max(2, (size - 1).bit_length())  # two, so that each half has a bit
-    outside = lambda x: x >= jnp.uint32(size)  # noqa: E731
+    end = jnp.uint32(size)
     indices = jax.lax.while_loop(
-        lambda x: jnp.any(outside(x)),
-        lambda x: jnp.where(outside(x), _feistel(round_keys, x, num_bits), x),
+        lambda x: jnp.any(x >= end),
+        lambda x: jnp.where(x >= end, _feistel(round_keys, x, num_bits), x),
         _feistel(round_keys, positions, num_bits),
     )
     return indices.astype(jnp.int32)
 
 
-def _feistel(round_keys: UInt32[Array, "b rounds"], x: UInt32[Array, "b"], num_bits: int) -> UInt32[Array, "b"]:
+def _feistel(
+    round_keys: UInt32[Array, "b rounds"], x: UInt32[Array, "b"], num_bits: int
+) -> UInt32[Array, "b"]:
     """A bijection of [0, 2^num_bits): the halves, of almost equal size, are changed in turns."""
     num_low = num_bits // 2
     low_mask, high_mask = jnp.uint32((1 << num_low) - 1), jnp.uint32((1 << (num_bits - num_low)) - 1)

@@ -21,8 +21,9 @@ NUM_PIXELS = SIZE * SIZE
 LINEAR_BASELINE = 0.924
 """Accuracy of a softmax regression on the 784 pixels of MNIST, whose order is nothing to it.
 
-92.37 % on validation images in the notebook of Voelker, Kajić & Eliasmith (2019), Legendre Memory Units.
-A network that reads permuted pixels and scores less has shown no memory.
+Source: 92.37 % of the validation images in the notebook of Voelker, Kajić & Eliasmith (2019), Legendre Memory
+Units. Measured on the splits of `PixelImages`: 0.927 on the test images, 0.944 on the last 5,000 training
+images, which are easier. A network that reads permuted pixels and scores less has shown no memory.
 """
 
 
@@ -77,9 +78,9 @@ class PixelImages(Finite):
     the best constant, the frequencies of the first 55,000 training labels, scores 2.3011 on them, 2.3018
     on the last 5,000 and 2.3010 on the test labels.
 
-    Solved, on the validation images: for MNIST an accuracy of 0.97 by rows and by pixels, which a linear
-    classifier is far from; 0.935 for ``permuted``, three standard errors of 5,000 images above the 0.924
-    of a linear classifier (`LINEAR_BASELINE`). For the synthetic digits 0.9, linear classifiers.
+    Solved, on the validation images: for MNIST an accuracy of 0.97 by rows and by pixels, and of 0.955 for
+    ``permuted``: three standard errors of 5,000 images above the 0.944 of a softmax regression on them
+    (see `LINEAR_BASELINE`). For the synthetic digits 0.9, where a softmax regression reaches 0.78.
 
     >>> task = PixelImages(order="pixels")
     >>> task.num_steps, task.input_shape, task.lag, round(task.baseline, 4)
@@ -98,7 +99,9 @@ class PixelImages(Finite):
         require_known("data", self.data, DATA_SETS)
         require_at_least("permutation_seed", self.permutation_seed, 0)
         require_at_least("num_validation", self.num_validation, 1)
-        require_at_least("num_images", self.num_images, self.num_validation + 1, "(one beside the validation)")
+        require_at_least(
+            "num_images", self.num_images, self.num_validation + 1, "(one beside the validation)"
+        )
         require_at_least("num_test", self.num_test, 1)
         for name, most in zip(("num_images", "num_test"), DATA_SETS[self.data].most, strict=True):
             if getattr(self, name) > most:
@@ -137,7 +140,7 @@ class PixelImages(Finite):
     def num_examples(self, split: str) -> int:
         """The size of a split."""
         training = self.num_images - self.num_validation
-        return dict(zip(SPLITS, (training, self.num_validation, self.num_test), strict=True))[split]
+        return (training, self.num_validation, self.num_test)[SPLITS.index(split)]
 
     def load(self) -> dict[str, Images]:
         """The images of each split; `Fault` where MNIST has not been prepared."""
@@ -179,6 +182,6 @@ def permutation(seed: int) -> np.ndarray:
 
 ORDERS = ("rows", "pixels", "permuted")
 DATA_SETS = {
-    "mnist": DataSet(_load_mnist, (60_000, 10_000), {"rows": 0.97, "pixels": 0.97, "permuted": 0.935}),
+    "mnist": DataSet(_load_mnist, (60_000, 10_000), {"rows": 0.97, "pixels": 0.97, "permuted": 0.955}),
     "synthetic": DataSet(_load_synthetic, (math.inf, math.inf), dict.fromkeys(ORDERS, 0.9)),
 }

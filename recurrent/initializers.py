@@ -25,40 +25,40 @@ def zeros(key: Key, shape: tuple[int, ...]) -> Array:
     return jnp.zeros(shape)
 
 
-def constant(key: Key, shape: tuple[int, ...], value: float = 1.0) -> Array:
+def constant(key: Key, shape: tuple[int, ...], value: float | int = 1.0) -> Array:
     """``value``; as the forget bias, the "unit forget" of Gers et al. (2000) and Jozefowicz et al. (2015)."""
     del key
     return jnp.full(shape, float(value))
 
 
-def uniform(key: Key, shape: tuple[int, ...], bound: float | None = None) -> Array:
+def uniform(key: Key, shape: tuple[int, ...], bound: float | int | None = None) -> Array:
     """U(-bound, bound); the default bound 1/√outputs is the one of torch's recurrent layers."""
     limit: float = shape[-1] ** -0.5 if bound is None else bound
     return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
-def normal(key: Key, shape: tuple[int, ...], std: float = 0.01) -> Array:
+def normal(key: Key, shape: tuple[int, ...], std: float | int = 0.01) -> Array:
     """N(0, std²)."""
     return std * jax.random.normal(key, shape)
 
 
-def glorot(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
+def glorot(key: Key, shape: tuple[int, ...], gain: float | int = 1.0) -> Array:
     """U(±gain √(6 / (inputs + outputs))), Glorot & Bengio (2010)."""
     return gain * jax.nn.initializers.glorot_uniform()(key, shape)
 
 
-def orthogonal(key: Key, shape: tuple[int, ...], gain: float = 1.0) -> Array:
+def orthogonal(key: Key, shape: tuple[int, ...], gain: float | int = 1.0) -> Array:
     """A random orthogonal matrix (orthonormal rows or columns where it is not square), Saxe et al. (2014)."""
     return jax.nn.initializers.orthogonal(gain)(key, shape)
 
 
-def identity(key: Key, shape: tuple[int, ...], scale: float = 1.0) -> Array:
+def identity(key: Key, shape: tuple[int, ...], scale: float | int = 1.0) -> Array:
     """``scale`` times the identity: the recurrent matrix of an IRNN, Le, Jaitly & Hinton (2015)."""
     del key
     return scale * jnp.eye(shape[0], shape[1])
 
 
-def spectral_radius(key: Key, shape: tuple[int, ...], radius: float = 0.95) -> Array:
+def spectral_radius(key: Key, shape: tuple[int, ...], radius: float | int = 0.95) -> Array:
     """Gaussian entries scaled so that the largest absolute eigenvalue is ``radius``, Jaeger (2001)."""
     matrix = jax.random.normal(key, shape) / shape[0] ** 0.5
     return matrix * (radius / spectral_radius_of(matrix))
@@ -83,7 +83,7 @@ def spectral_radius_of(matrix: Float[Array, "h h"]) -> Float[Array, ""]:
     return jnp.exp(log_radius)
 
 
-def chrono(key: Key, shape: tuple[int, ...], t_max: float = 100) -> Array:
+def chrono(key: Key, shape: tuple[int, ...], t_max: float | int = 100) -> Array:
     """log U[1, t_max - 1], the forget bias of Tallec & Ollivier (2018); the input bias is its negative."""
     return jnp.log(jax.random.uniform(key, shape, minval=1.0, maxval=float(t_max) - 1.0))
 

@@ -171,7 +171,7 @@ def _state_fields(cell: Cell) -> dict[str, jax.ShapeDtypeStruct]:
     return jax.eval_shape(first_state)._asdict()
 
 
-def zoneout(cell: Cell, **rates: float) -> Zoneout:
+def zoneout(cell: Cell, **rates: float | int) -> Zoneout:
     """Zoneout: each entry of the named state fields keeps its old value with the given probability.
 
     During evaluation (``key=None``) a field takes the expectation, rate · old + (1 - rate) · new. The new values of

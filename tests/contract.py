@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from beartype.door import is_bearable
-from contract_oracle import BATCH, MASK, NUM_STEPS, RESET, Case, add, at, inputs, normal, numpy
+from contract_oracle import BATCH, MASK, NUM_STEPS, RESET, Case, add, at, device, inputs, normal, numpy
 from contract_runs import BrokenContract, Judge, check_reference, check_sequential, check_solver
 from jaxtyping import jaxtyped
 
@@ -46,7 +46,7 @@ def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | N
 
 
 def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
-    """`check_cell` for layers, without what does not apply: fields, references, and causality where there is no step."""
+    """`check_cell` for layers, without what does not apply: fields, references, and, without a step, causality."""
     with jax.enable_x64(True):
         judge = Judge(layer)
         judge.that("a layer derives from rec.Layer", isinstance(layer, rec.Layer))
@@ -107,7 +107,7 @@ def check_value(judge: Judge, cell: Any) -> None:
 def make_case(judge: Judge, cell: Any) -> Case:
     """Check `init` and the initial state, then draw everything that the other clauses need."""
     rng = np.random.default_rng(0)
-    params, again = numpy(cell.init(jax.random.key(0))), numpy(cell.init(jax.random.key(0)))
+    params, again = (numpy(cell.init(jax.random.key(0))) for _ in range(2))
     same = jax.tree.structure(params) == jax.tree.structure(again)
     same = same and all(map(np.array_equal, jax.tree.leaves(params), jax.tree.leaves(again)))
     judge.that("init is deterministic in its key", same)
@@ -116,11 +116,11 @@ def make_case(judge: Judge, cell: Any) -> Case:
     judge.that("parameters are real and floating", real, str(jax.tree.map(lambda leaf: leaf.dtype, params)))
     params = add(params, normal(rng, params, 0.1))  # biases that start at 0 have to count too
     xs = normal(rng, inputs(cell, NUM_STEPS, BATCH))
-    state = numpy(cell.initial_state(cell.prepare(params), (BATCH,)))
+    state = numpy(cell.initial_state(cell.prepare(device(params)), (BATCH,)))
     inexact = all(jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(state))
     judge.that("the state is floating or complex", inexact, str(jax.tree.map(lambda leaf: leaf.dtype, state)))
     judge.finite("the initial state is finite", state)
-    ys = jax.eval_shape(lambda: rec.unroll(cell, params, xs, state=state)[1])
+    ys = jax.eval_shape(lambda *given: rec.unroll(cell, *given)[1], params, xs)
     cotangents = tuple(normal(rng, (state, ys)) for _ in range(2))
     return Case(params, xs, state, MASK, RESET, cotangents)
 
@@ -160,8 +160,8 @@ def check_step(judge: Judge, cell: Any, case: Case) -> None:
             judge.that("the state has the dtype of the parameters", same, f"{name}: {a} for {dtype.__name__}")
         shapes = [(*batch, *shape) for shape in arrays.shape_leaves(cell.output_shape)]
         judge.that("output_shape", [leaf.shape for leaf in jax.tree.leaves(y)] == shapes, f"{y} for {shapes}")
-    weights = cell.prepare(case.params)
-    paired = rec.Noisy(case.xs, None) if cell.is_stochastic else case.xs
+    weights, xs = cell.prepare(device(case.params)), device(case.xs)
+    paired = rec.Noisy(xs, None) if cell.is_stochastic else xs
     whole = cell.project(weights, paired)
     one = cell.project(weights, jax.tree.map(lambda leaf: leaf[2, 1], paired))
     judge.close("project takes any leading axes", jax.tree.map(lambda leaf: leaf[2, 1], whole), one)

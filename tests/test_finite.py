@@ -1,4 +1,4 @@
-"""Finite data sets: the order of the training examples is a permutation an epoch, and evaluation covers a split once."""
+"""Finite data sets: the training order is a permutation an epoch, and evaluation covers a split once."""
 
 import dataclasses
 
@@ -50,7 +50,7 @@ def test_shuffled_is_a_bijection(size):
 
 
 def test_every_order_of_five_is_about_equally_frequent():
-    num_keys = 12_000
+    num_keys = 24_000
     orders = jax.jit(jax.vmap(lambda key: shuffled(key, jnp.arange(5), 5)))(jax.random.split(KEY, num_keys))
     _, counts = np.unique(np.asarray(orders), axis=0, return_counts=True)
     assert len(counts) == 120

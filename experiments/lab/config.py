@@ -17,8 +17,9 @@ from experiments.lab import cells
 from experiments.lab.cells import CellSpec
 
 Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 Kind = TypeVar("Kind")
 
@@ -49,7 +50,7 @@ class Config:
     """Largest 2-norm of the whole gradient; None: not clipped."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Of the learning rate over num_updates; cosine ends at 0."""
-    seed: NonNegative = 0
+    seed: Seed = 0
     """Of the first network; network i starts from seed + i."""
     num_seeds: Positive = 1
     """Networks, trained side by side."""
@@ -61,7 +62,7 @@ class Config:
     """Updates between two checkpoints; a multiple of log_every."""
     evaluation_batch_size: Positive = 256
     """Sequences a batch of an evaluation."""
-    evaluation_seed: NonNegative = 0
+    evaluation_seed: Seed = 0
     """Of the validation and test draws: the same for all seeds and cells."""
     select: Literal["last", "validation"] = "last"
     """Which parameters are tested: the last, or those of the lowest validation loss."""
@@ -76,6 +77,8 @@ class Config:
                 raise ValueError(
                     f"--{flag}: expected a multiple of --log-every ({self.log_every}), got {getattr(self, name)}"
                 )
+        if self.seed + self.num_seeds > 2**31:
+            raise ValueError(f"--seed: expected the last network's below 2**31, got {self.seed}")
 
     def with_cell(self, spec: CellSpec) -> Self:
         """The same configuration of another cell."""
@@ -92,7 +95,7 @@ def from_json(kind: type[Config], stored: Mapping[str, Any]) -> Config:
     """The inverse of `as_json`; Fault where a field is unknown, missing or out of range."""
     try:
         return kind(**{**stored, "cell": cells.from_json(stored["cell"])})
-    except (pydantic.ValidationError, KeyError, TypeError, ValueError) as error:
+    except (pydantic.ValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Fault(f"not a configuration of this experiment: {explain(error)}") from error
 
 

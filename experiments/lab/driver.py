@@ -1,7 +1,7 @@
 """The loop of the host: chunks of updates, and between them evaluations, checkpoints and interruptions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -24,10 +24,14 @@ def drive(job: Job, progress: bool) -> bool:
     """Train one run to its end, from wherever it stands; False where it had ended already."""
     config, done = job.config, summaries.num_updates(job.folder)
     checkpoints = job.folder / folders.CHECKPOINTS
-    if done > config.num_updates:
-        raise _fewer(job, done)
+    # what has to be refused is refused before anything is written
+    saved = max(survey(checkpoints)[0], default=0)
+    if max(done, saved) > config.num_updates:
+        raise Fault(
+            f"--num-updates: {job.folder} has {max(done, saved)} updates already, asked for {config.num_updates}"
+        )
     # a summary whose checkpoint is damaged is not the end: the missing updates are computed again
-    if done == config.num_updates and survey(checkpoints)[0][-1:] == [done]:
+    if done == saved == config.num_updates:
         print(f"{job.label}: finished already, {done} updates in {job.folder}")
         return False
     folders.create(job.folder, job.experiment, job.preset, config, job.resolved)
@@ -37,12 +41,9 @@ def drive(job: Job, progress: bool) -> bool:
         with driver.records:
             driver.train(progress)
         write_json(job.folder / folders.SUMMARY, driver.summary())
+    if interruption.requested is not None:  # too late to stop this run, but not the next one
+        raise Fault(f"interrupted; {job.folder} has ended, the same command goes on", interruption.exit_code)
     return True
-
-
-def _fewer(job: Job, done: int) -> Fault:
-    asked = job.config.num_updates
-    return Fault(f"--num-updates: {job.folder} has {done} updates already, asked for {asked}")
 
 
 class _Driver:
@@ -55,15 +56,10 @@ class _Driver:
         lift = seeds.MAPPINGS[mapping]
         first = job.config.seed
         keys = jax.vmap(jax.random.key)(jnp.arange(first, first + job.num_networks))
-        networks = jax.jit(lift(trainer.init))(keys)
-        self.update, self.saved_at = 0, checkpoints.latest()
-        self.meta: dict[str, Any] = {"wall_seconds": 0.0, "notes": []}
-        if self.saved_at is not None:
-            networks, self.meta = checkpoints.restore(networks)
-            self.update = self.saved_at
-            if self.update > job.config.num_updates:
-                raise _fewer(job, self.update)
-        self.notes = list(dict.fromkeys([*self.meta["notes"], *job.notes]))
+        self._kept, self._filled = _fillers(job.config.num_seeds, job.num_networks)
+        networks, self.wall_seconds = self._restored(jax.jit(lift(trainer.init))(keys))
+        self.saved_at = checkpoints.latest()
+        self.update = self.saved_at or 0
         evaluation_key = jax.random.key(job.config.evaluation_seed)
         self.networks, (self.data, self.key) = seeds.place(networks, (job.data, evaluation_key), mapping)
         self._train = jax.jit(lift(trainer.train), donate_argnums=0)
@@ -71,6 +67,17 @@ class _Driver:
         self._diagnose = jax.jit(lift(trainer.diagnose))
         self._test = jax.jit(lift(trainer.test))
         self.records = Records(job.folder / folders.METRICS, -1 if self.saved_at is None else self.saved_at)
+
+    def _restored(self, networks: Any) -> tuple[Any, float]:
+        """The newest networks that an unbroken run of this length meets, and their seconds; else those given."""
+        config, template = self.job.config, self._kept(networks)
+        while (step := self.checkpoints.latest()) is not None:
+            found, meta = self.checkpoints.restore(template)
+            # the end is evaluated even where no multiple of eval_every is: a longer run does not meet it
+            if step % config.eval_every == 0 or meta["is_end"] == (step == config.num_updates):
+                return self._filled(found, networks), meta["wall_seconds"]
+            self.checkpoints.discard()
+        return networks, 0.0
 
     def train(self, progress: bool) -> None:
         """All updates that are missing."""
@@ -82,19 +89,18 @@ class _Driver:
             while self.update < config.num_updates:
                 self._stop_if_asked()
                 stop = min(config.num_updates, (self.update // config.log_every + 1) * config.log_every)
+                is_end = stop == config.num_updates
+                if self.update and is_end and stop % config.eval_every:
+                    self.save()  # from where a longer run goes on
                 self.networks, metrics = self._train(self.networks, self.data, stop - self.update)
                 metrics = self._write("training", stop, metrics)
                 bar.update(stop - self.update)
                 self.update = stop
                 bar.set_postfix(loss=_shown(metrics["loss"][: config.num_seeds]))
-                if stop % config.eval_every == 0:
+                if stop % config.eval_every == 0 or is_end:
                     self.evaluate()
-                if stop % config.checkpoint_every == 0:
+                if stop % config.checkpoint_every == 0 or is_end:
                     self.save()
-            self.save()
-            if self.update % config.eval_every:
-                # after the save: a run that is continued has to meet what an unbroken one would
-                self.evaluate()
 
     def _stop_if_asked(self) -> None:
         if self.interruption.requested is not None:
@@ -144,13 +150,13 @@ class _Driver:
         if self.saved_at == self.update:
             return
         self.records.sync()
-        self.checkpoints.save(
-            self.update, self.networks, {"wall_seconds": self._seconds(), "notes": self.notes}
-        )
+        is_end = self.update == self.job.config.num_updates
+        meta = {"wall_seconds": self._seconds(), "is_end": is_end}
+        self.checkpoints.save(self.update, self._kept(self.networks), meta)
         self.saved_at = self.update
 
     def _seconds(self) -> float:
-        return self.meta["wall_seconds"] + time.monotonic() - self.started
+        return self.wall_seconds + time.monotonic() - self.started
 
     def summary(self) -> dict[str, Any]:
         """The test split, read once; and what the records of each network say."""
@@ -163,8 +169,18 @@ class _Driver:
             jax.device_get(tested),
             test,
             self._seconds(),
-            self.notes,
         )
+
+
+def _fillers(num_seeds: int, num_networks: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """How fillers, whose number depends on the devices, leave a checkpoint and come back: from other networks."""
+    if num_seeds == num_networks:
+        return lambda networks: networks, lambda kept, others: kept
+
+    def filled(kept: Any, others: Any) -> Any:
+        return jax.tree.map(lambda leaf, other: jnp.concatenate([leaf, other[num_seeds:]]), kept, others)
+
+    return jax.jit(lambda networks: jax.tree.map(lambda leaf: leaf[:num_seeds], networks)), jax.jit(filled)
 
 
 def _shown(losses: Any) -> str:

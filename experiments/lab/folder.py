@@ -1,16 +1,20 @@
 """The folder of a run: whether it is new, goes on, or belongs to something else. Reads only, until `create`."""
 
+import contextlib
 import dataclasses
+import errno
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import Fault
+from experiments.errors import FAILED, USAGE, Fault
 from experiments.lab import cells
 from experiments.lab import config as configs
 from experiments.lab.config import Config
 from experiments.lab.experiment import Experiment
-from experiments.lab.records import write_json
+from experiments.lab.records import reason, write_json
+from experiments.lab.seeds import MAPPINGS
 
 CONFIG, ENV, METRICS, SUMMARY, CHECKPOINTS = (
     "config.json",
@@ -19,6 +23,18 @@ CONFIG, ENV, METRICS, SUMMARY, CHECKPOINTS = (
     "summary.json",
     "checkpoints",
 )
+
+STORED = {"experiment": str, "preset": str, "config": dict, "resolved": dict}
+RESOLVED = {
+    "device_kind": str,
+    "num_cores": int,
+    "num_devices": int,
+    "versions": dict,
+    "solver": str,
+    "seed_mapping": str,
+    "notes": list,
+}
+"""What ``config.json`` has to have, and ``resolved`` in it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +46,25 @@ class Stored:
     config: dict[str, Any]
     resolved: dict[str, Any]
 
+    def __post_init__(self) -> None:
+        """Check what comes from a file that anybody may have edited."""
+        for values, kinds in ((vars(self), STORED), (self.resolved, RESOLVED)):
+            for name, kind in kinds.items():
+                if type(values.get(name)) is not kind:
+                    raise ValueError(f"{name} is not a {kind.__name__}")
+        if self.resolved["seed_mapping"] not in MAPPINGS:
+            raise ValueError(f"resolved.seed_mapping is not one of {', '.join(MAPPINGS)}")
+
+
+@contextlib.contextmanager
+def _asked_for(folder: Path) -> Iterator[None]:
+    """Turns an error of the file system into a fault: of the caller, unless the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        code = FAILED if error.errno in (errno.ENOSPC, errno.EDQUOT) else USAGE
+        raise Fault(f"--out: {folder}: {reason(error)}", code) from error
+
 
 def read(folder: Path) -> Stored | None:
     """What a folder holds; None where it is absent, empty, or holds only temporary files.
@@ -38,16 +73,17 @@ def read(folder: Path) -> Stored | None:
         Fault: it holds anything else without a valid ``config.json``.
     """
     path = folder / CONFIG
-    if folder.exists() and not folder.is_dir():
-        raise Fault(f"--out: {folder} is not a folder")
-    if not path.exists():
-        others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
-        kept = [name for name in others if not is_temporary(name)]
-        if kept:
-            raise Fault(
-                f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is"
-            )
-        return None
+    with _asked_for(folder):
+        if folder.exists() and not folder.is_dir():
+            raise Fault(f"--out: {folder} is not a folder")
+        if not path.exists():
+            others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+            kept = [name for name in others if not is_temporary(name)]
+            if kept:
+                raise Fault(
+                    f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is"
+                )
+            return None
     try:
         return Stored(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
@@ -59,22 +95,26 @@ def is_temporary(name: str) -> bool:
     return name.endswith(".tmp") or ".tmp-" in name or ".orbax-checkpoint-tmp" in name
 
 
-def check_shared(out: Path) -> None:
-    """Fault where ``out`` holds something that is neither a run, a table, nor a picture of this project."""
-    if out.exists() and not out.is_dir():
-        raise Fault(f"--out: {out} is not a folder")
-    for entry in sorted(out.iterdir()) if out.exists() else []:
-        ours = (entry / CONFIG).exists() or entry.suffix == ".png" or entry.name == "table.json"
-        empty = entry.is_dir() and all(is_temporary(inner.name) for inner in entry.iterdir())
-        if not (ours or empty or is_temporary(entry.name)):
-            raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
+def check_shared(out: Path, experiment: Experiment) -> None:
+    """Fault where ``out`` holds something that is neither a run of the experiment, nor a table or a picture."""
+    with _asked_for(out):
+        if out.exists() and not out.is_dir():
+            raise Fault(f"--out: {out} is not a folder")
+        for entry in sorted(out.iterdir()) if out.exists() else []:
+            ours = entry.is_dir() or entry.suffix == ".png" or entry.name == "table.json"
+            if not (ours or is_temporary(entry.name)):
+                raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
+            stored = read(entry) if entry.is_dir() else None
+            if stored is not None and stored.experiment != experiment.name:
+                raise Fault(f"--out: {entry} holds a run of {stored.experiment}, not of {experiment.name}")
 
 
 def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Config) -> None:
     """Fault where the folder's run is another one than asked for."""
-    if stored.experiment != experiment.name:
-        raise Fault(f"--out: {folder} holds a run of {stored.experiment}, not of {experiment.name}")
-    earlier = configs.from_json(experiment.config, stored.config)
+    try:
+        earlier = configs.from_json(experiment.config, stored.config)
+    except Fault as fault:
+        raise Fault(f"--out: {folder} holds another configuration: {fault}") from fault
     cells.check_source(config.cell, earlier.cell)
     old, new = configs.identity(earlier), configs.identity(config)
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
@@ -90,7 +130,8 @@ def create(
     folder: Path, experiment: Experiment, preset: str, config: Config, resolved: dict[str, Any]
 ) -> None:
     """Write ``config.json``, first of all files and at one stroke."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with _asked_for(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     stored = Stored(experiment.name, preset, configs.as_json(config), resolved)
     write_json(folder / CONFIG, dataclasses.asdict(stored))
 

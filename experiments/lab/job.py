@@ -28,7 +28,6 @@ class Job:
     parts: Parts
     data: Any
     resolved: Resolved
-    notes: tuple[str, ...]
 
     @property
     def trainer(self) -> Trainer:

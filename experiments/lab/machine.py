@@ -3,6 +3,7 @@
 A run's bits depend on them, so they are resolved once, stored with the run, and asked for again when it goes on.
 """
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -55,15 +56,17 @@ def start(
     if num_cores > usable:
         _differs(notes, on_this_machine, f"the run was started on {num_cores} cores, here are {usable}")
         num_cores = usable
-    if num_cores < usable:
+    if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
+    num_devices = int(wanted.get("num_devices", num_cores))
     try:
         # the number of devices can only be set while no backend exists
-        jax.config.update("jax_num_cpu_devices", int(wanted.get("num_devices", num_cores)))
+        jax.config.update("jax_num_cpu_devices", num_devices)
         if device != "auto":
             jax.config.update("jax_platforms", {"gpu": "cuda"}.get(device, device))
     except RuntimeError:
-        print("note: JAX had started before lab.start(): its devices stay as they are", file=sys.stderr)
+        if jax.devices()[0].platform == "cpu" and len(jax.devices()) != num_devices:
+            _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
     now: Resolved = {
         "device_kind": found[0].device_kind,
@@ -87,6 +90,11 @@ def start(
     return now, notes
 
 
+@functools.cache
+def _say_once(note: str) -> None:
+    print(note, file=sys.stderr)
+
+
 def _differs(notes: list[str], on_this_machine: bool, difference: str) -> None:
     if not on_this_machine:
         raise Fault(f"{difference}; --on-this-machine goes on with other bits")
@@ -102,13 +110,15 @@ def _devices(device: str) -> list[Any]:
         RuntimeError,
         AssertionError,
     ) as error:  # a platform without its plugin: an AssertionError without text
-        raise _missing(device) from error
+        raise _missing(device, str(error)) from error
     if device != "auto" and found[0].platform != device:
         raise _missing(device)
     return found
 
 
-def _missing(device: str) -> Fault:
+def _missing(device: str, reason: str = "") -> Fault:
+    if device == "auto":
+        return Fault(f"--device: JAX finds no device: {reason}")
     extra = EXTRAS.get(device)
     hint = f" (pip install -e '.[{extra}]' installs support for one)" if extra else ""
     return Fault(f"--device: JAX finds no {device} here{hint}")

@@ -73,7 +73,7 @@ def run(
     out = Path(out) if out is not None else default_out(experiment, preset, requested[0])
     specs = [config.cell for config in requested]
     places = [out / name for name in cells.folder_names(specs)]
-    folders.check_shared(out)
+    folders.check_shared(out, experiment)
     stored = [folders.read(place) for place in places]
     for place, found, config in zip(places, stored, requested, strict=True):
         if found is not None:
@@ -84,19 +84,29 @@ def run(
     data = load(parts[0].task)
     jobs = []
     for place, found, config, part in zip(places, stored, requested, parts, strict=True):
-        own = {**_choose(config, resolved), **(found.resolved if found is not None and not notes else {})}
-        label = cells.label(config.cell)
-        jobs.append(Job(place, label, experiment, preset, config, part, data, own, tuple(notes)))
+        own = {**_choose(config, resolved), "notes": []}
+        if found is not None:
+            same = _machine(found.resolved) == _machine(resolved)
+            if not (same or on_this_machine):
+                raise Fault(f"--out: {out} holds runs of several machines; name their cells one at a time")
+            chosen = {name: found.resolved[name] for name in ("solver", "seed_mapping")} if same else {}
+            own |= {**chosen, "notes": list(dict.fromkeys([*found.resolved["notes"], *notes]))}
+        jobs.append(Job(place, cells.label(config.cell), experiment, preset, config, part, data, own))
         check_shapes(jobs[-1])
     trained = [drive(job, progress) for job in jobs]
-    if any(trained) or not (out / summaries.TABLE).exists():
+    runs = [open_run(place) for place in places]
+    if any(trained) or not summaries.has_rows(out, [one.summary for one in runs]):
         finish(experiment, out)
-    return [open_run(place) for place in places]
+    return runs
 
 
 def default_out(experiment: Experiment, preset: str, config: Config) -> Path:
     """``runs/<experiment>/<preset>-<hash>``: the same command finds its folder again."""
     return Path("runs") / experiment.name / f"{preset}-{configs.config_hash(config)}"
+
+
+def _machine(resolved: Resolved) -> list[Any]:
+    return [resolved[name] for name in ("device_kind", "num_cores", "num_devices")]
 
 
 def _choose(config: Config, resolved: Resolved) -> Resolved:
@@ -107,11 +117,18 @@ def _choose(config: Config, resolved: Resolved) -> Resolved:
 
 
 def finish(experiment: Experiment, out: Path) -> None:
-    """The table and the pictures of every run in ``out`` that has ended."""
-    ended = [open_run(entry.parent) for entry in sorted(out.glob(f"*/{folders.SUMMARY}"))]
-    write_json(out / summaries.TABLE, [summaries.table_row(one.summary) for one in ended])
+    """The pictures and the table of every run in ``out`` that has ended; one that is damaged is named and left out."""
+    ended = []
+    for entry in sorted(out.glob(f"*/{folders.SUMMARY}")):
+        try:
+            ended.append(open_run(entry.parent))
+        except Fault as fault:
+            print(f"warning: {fault}; left out of the table", file=sys.stderr)
+    ended = [one for one in ended if one.summary]
     for draw in experiment.pictures:
         draw(ended, out)
+    # last: where the table is, the pictures have been drawn
+    write_json(out / summaries.TABLE, [summaries.table_row(one.summary) for one in ended])
 
 
 def exit_code(runs: Sequence[Run]) -> int:
@@ -142,16 +159,18 @@ def open_run(path: Path | str, seed_index: int = 0) -> Run:
     config = configs.from_json(experiment.config, stored.config)
     parts = build(experiment, config)
     label = cells.label(config.cell)
-    job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved, ())
+    job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
     if not 0 <= seed_index < config.num_seeds:
         raise Fault(f"--seed-index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")
     template = jax.eval_shape(
         jax.vmap(job.trainer.init),
-        jax.eval_shape(lambda: jax.random.split(jax.random.key(0), job.num_networks)),
+        jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.num_seeds)),
     )
     networks: TrainState = Checkpoints.read(place / folders.CHECKPOINTS, template)
     params = jax.tree.map(lambda leaf: leaf[seed_index], job.trainer.tested_params(networks))
     summary = summaries.read(place)
+    if summary and int(networks.update[seed_index]) > summary["num_updates"]:
+        summary = {}  # of a shorter run: it has been continued, and has not ended yet
     if summary and summary["seeds"][seed_index]["params_sha256"] != params_sha256(params):
         raise Fault(
             f"{place}: its newest good checkpoint is not the one of its summary; the command that made it mends it"

@@ -1,5 +1,6 @@
 """What a run leaves in ``summary.json``, and the table that is made from it."""
 
+import json
 import os
 import platform
 import subprocess
@@ -25,7 +26,7 @@ TABLE = "table.json"
 def environment(resolved: Resolved) -> dict[str, Any]:
     """What a run was computed with."""
     return {
-        **resolved,
+        **{name: value for name, value in resolved.items() if name != "notes"},
         "platform": platform.platform(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "commit": _commit(),
@@ -51,9 +52,7 @@ def num_updates(folder: Path) -> int:
     return int(read(folder).get("num_updates", 0))
 
 
-def make(
-    job: "Job", records: Any, params: Any, test: dict[str, Any], wall_seconds: float, notes: Sequence[str]
-) -> dict[str, Any]:
+def make(job: "Job", records: Any, params: Any, test: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
     """The summary of a run whose networks, fillers included, are stacked along the first axis."""
     config, task = job.config, job.parts.task
     seeds = range(config.num_seeds)
@@ -96,9 +95,18 @@ def make(
         "seeds": [of_seed(index) for index in seeds],
         "facts": dict(job.experiment.facts(config)),
         "wall_seconds": round(wall_seconds, 2),
-        "notes": list(notes),
+        "notes": job.resolved["notes"],
         "environment": environment(job.resolved),
     }
+
+
+def has_rows(out: Path, summaries: Sequence[dict[str, Any]]) -> bool:
+    """Whether the table in ``out`` is whole and says what these summaries say."""
+    try:
+        rows = json.loads((out / TABLE).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(rows, list) and all(table_row(summary) in rows for summary in summaries)
 
 
 def table_row(summary: dict[str, Any]) -> dict[str, Any]:
@@ -111,7 +119,7 @@ def table_row(summary: dict[str, Any]) -> dict[str, Any]:
         "baseline": summary["baseline"],
         **summary["facts"],
         "solved": f"{sum(seed['solved'] for seed in seeds)} of {len(seeds)}",
-        "updates to solve": " ".join(str(seed["updates_to_solve"] or "-") for seed in seeds),
+        "updates to solve": " ".join(_shown(seed["updates_to_solve"]) for seed in seeds),
         "seconds": summary["wall_seconds"],
     }
 

@@ -9,9 +9,8 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree, UInt32
 
 from experiments.tasks.base import SPLITS, Batch, require_at_least, require_known
 
-NUM_ROUNDS = (
-    8  # twice the four that make a Feistel network of ideal rounds look random (Luby & Rackoff, 1988)
-)
+# Measured: with 8, the orders of five examples are not equally frequent (chi-square 570 where 119 is expected).
+NUM_ROUNDS = 16
 
 
 @dataclasses.dataclass(frozen=True)

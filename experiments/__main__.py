@@ -36,6 +36,8 @@ def main(argv: list[str]) -> int:
     if verb in ("-h", "--help"):
         print(__doc__)
         return 0
+    if verb in ("list", "cells", "report") and rest:
+        raise Fault(f"{verb}: unknown argument {rest[0]}")
     if verb == "list":
         print(listing())
         return 0
@@ -55,7 +57,8 @@ def main(argv: list[str]) -> int:
         print(report.write_readme())
         return 0
     known = ("list", "run", "cells", "keep", "report")
-    raise Fault(f"unknown command {verb!r}{nearest(verb, known)} (known: {', '.join(known)})")
+    hint = nearest(verb, [*known, *(f"run {name}" for name in names())])
+    raise Fault(f"unknown command {verb!r}{hint} (known: {', '.join(known)})")
 
 
 if __name__ == "__main__":

@@ -194,6 +194,29 @@ def test_a_wrong_file_at_the_address_is_not_used(tiny):
 
 
 @needs_tfds
+def test_two_processes_may_prepare_at_once(tiny, monkeypatch):
+    source = tiny.address()
+    build = mnist._build
+
+    def overtaken(tfds, folder, arrays):
+        monkeypatch.setattr(mnist, "_build", build)
+        rename = os.rename
+
+        def late(old, new):
+            monkeypatch.setattr(os, "rename", rename)
+            mnist.prepare_mnist(source=source)
+            return rename(old, new)
+
+        monkeypatch.setattr(os, "rename", late)
+        build(tfds, folder, arrays)
+
+    monkeypatch.setattr(mnist, "_build", overtaken)
+    folder = mnist.prepare_mnist(source=source)
+    np.testing.assert_array_equal(mnist.load_mnist(source=source)["test_images"], tiny.arrays["test_images"])
+    assert [path.name for path in folder.parent.iterdir()] == ["1.0.0"]
+
+
+@needs_tfds
 def test_a_disk_that_fills_up_while_writing_is_one_line(tiny, monkeypatch):
     class Full:
         def __init__(self, *arguments: object, **options: object) -> None:
@@ -340,7 +363,7 @@ def test_a_name_that_nobody_resolves_is_given_up(tmp_path, monkeypatch):
     with pytest.raises(fetch.Unavailable, match=r"http://x/y: no answer within 0\.1 s"):
         fetch.download("http://x/y", tmp_path / "file", "0" * 64, answer_seconds=0.1)
     asked.set()
-    with pytest.raises(fetch.Unavailable, match="http://x/y: no such name$"):
+    with pytest.raises(fetch.Unavailable, match=r"http://x/y: no such name$"):
         fetch.download("http://x/y", tmp_path / "file", "0" * 64)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,30 +14,37 @@ from experiments.lab import folder as folders
 from experiments.lab import seeds
 from experiments.lab import summary as summaries
 from experiments.lab.checkpoint import Checkpoints
+from experiments.lab.config import Config
 from experiments.lab.job import Job
 from experiments.lab.manifest import survey
-from experiments.lab.records import Records, write_json
+from experiments.lab.records import Records, read_rows, write_json
 from experiments.lab.signals import Interruption
 from experiments.lab.training import lags
 
 
+def has_ended(folder: Path, config: Config) -> bool:
+    """Whether no update of a run is missing. Reads only.
+
+    Raises:
+        Fault: there are more updates than asked for, no checkpoint is good, or the metrics are not rows.
+    """
+    done, asked = summaries.num_updates(folder), config.num_updates
+    saved = max(survey(folder / folders.CHECKPOINTS)[0], default=0)
+    read_rows(folder / folders.METRICS)
+    if max(done, saved) > asked:
+        raise Fault(f"--num-updates: {folder} has {max(done, saved)} updates already, asked for {asked}")
+    # a summary whose checkpoint is damaged is not the end: the missing updates are computed again
+    return done == saved == asked
+
+
 def drive(job: Job, progress: bool) -> bool:
     """Train one run to its end, from wherever it stands; False where it had ended already."""
-    config, done = job.config, summaries.num_updates(job.folder)
-    checkpoints = job.folder / folders.CHECKPOINTS
-    # what has to be refused is refused before anything is written
-    saved = max(survey(checkpoints)[0], default=0)
-    if max(done, saved) > config.num_updates:
-        raise Fault(
-            f"--num-updates: {job.folder} has {max(done, saved)} updates already, asked for {config.num_updates}"
-        )
-    # a summary whose checkpoint is damaged is not the end: the missing updates are computed again
-    if done == saved == config.num_updates:
-        print(f"{job.label}: finished already, {done} updates in {job.folder}")
+    if has_ended(job.folder, job.config):
+        print(f"{job.label}: finished already, {job.config.num_updates} updates in {job.folder}")
         return False
-    folders.create(job.folder, job.experiment, job.preset, config, job.resolved)
+    folders.create(job.folder, job.experiment, job.preset, job.config, job.resolved)
     write_json(job.folder / folders.ENV, summaries.environment(job.resolved))
-    with Interruption() as interruption, Checkpoints(checkpoints) as writer:
+    with Interruption() as interruption, Checkpoints(job.folder / folders.CHECKPOINTS) as writer:
         driver = _Driver(job, writer, interruption)
         with driver.records:
             driver.train(progress)

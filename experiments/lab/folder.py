@@ -52,6 +52,8 @@ class Stored:
             for name, kind in kinds.items():
                 if type(values.get(name)) is not kind:
                     raise ValueError(f"{name} is not a {kind.__name__}")
+        if min(self.resolved["num_cores"], self.resolved["num_devices"]) < 1:
+            raise ValueError("num_cores and num_devices are not positive")
         if self.resolved["seed_mapping"] not in MAPPINGS:
             raise ValueError(f"resolved.seed_mapping is not one of {', '.join(MAPPINGS)}")
 

@@ -14,6 +14,12 @@ from experiments.errors import Fault
 
 PLATFORMS = ("auto", "cpu", "gpu", "tpu")
 EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
+MACHINE = {
+    "device_kind": "on the device",
+    "num_cores": "with this many cores:",
+    "num_devices": "with this many devices:",
+}
+"""What has to be the same for the same bits, and how it is said."""
 DISTRIBUTIONS = ("jax", "jaxlib", "numpy", "flax", "optax", "orbax-checkpoint")
 
 Resolved = dict[str, Any]
@@ -49,13 +55,9 @@ def start(
     """
     import jax
 
-    notes: list[str] = []
     wanted = dict(resolved or {})
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    num_cores = int(wanted.get("num_cores", usable))
-    if num_cores > usable:
-        _differs(notes, on_this_machine, f"the run was started on {num_cores} cores, here are {usable}")
-        num_cores = usable
+    num_cores = min(int(wanted.get("num_cores", usable)), usable)
     if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
     num_devices = int(wanted.get("num_devices", num_cores))
@@ -74,31 +76,36 @@ def start(
         "num_devices": len(found),
         "versions": versions(),
     }
-    for name, what in (("device_kind", "on the device"), ("num_devices", "with this many devices:")):
-        if name in wanted and wanted[name] != now[name]:
-            _differs(
-                notes, on_this_machine, f"the run was started {what} {wanted[name]}, here is {now[name]}"
-            )
+    return now, compare(wanted, now, on_this_machine=on_this_machine)
+
+
+def compare(then: Resolved, now: Resolved, *, on_this_machine: bool) -> list[str]:
+    """Notes on what differs between two starts; other versions are also warned of on stderr.
+
+    Raises:
+        Fault: the machine differs, and ``on_this_machine`` is False.
+    """
+    notes = [
+        f"the run was started {what} {then[name]}, here is {now[name]}"
+        for name, what in MACHINE.items()
+        if name in then and then[name] != now[name]
+    ]
+    if notes and not on_this_machine:
+        raise Fault(f"{notes[0]}; --on-this-machine goes on with other bits")
     changed = [
         f"{name} {old} -> {now['versions'].get(name, 'absent')}"
-        for name, old in wanted.get("versions", {}).items()
+        for name, old in then.get("versions", {}).items()
         if now["versions"].get(name) != old
     ]
     if changed:
         notes.append(f"versions changed: {', '.join(changed)}")
-        print(f"warning: {notes[-1]}: the bits will differ from those of an unbroken run", file=sys.stderr)
-    return now, notes
+        _say_once(f"warning: {notes[-1]}: the bits will differ from those of an unbroken run")
+    return notes
 
 
 @functools.cache
 def _say_once(note: str) -> None:
     print(note, file=sys.stderr)
-
-
-def _differs(notes: list[str], on_this_machine: bool, difference: str) -> None:
-    if not on_this_machine:
-        raise Fault(f"{difference}; --on-this-machine goes on with other bits")
-    notes.append(difference)
 
 
 def _devices(device: str) -> list[Any]:

@@ -15,11 +15,11 @@ from experiments.lab import folder as folders
 from experiments.lab import summary as summaries
 from experiments.lab.checkpoint import Checkpoints
 from experiments.lab.config import Config
-from experiments.lab.driver import drive
+from experiments.lab.driver import drive, has_ended
 from experiments.lab.experiment import Experiment, load_experiment
 from experiments.lab.hashing import params_sha256
 from experiments.lab.job import Job, build, check_shapes, load
-from experiments.lab.machine import Resolved, start
+from experiments.lab.machine import MACHINE, Resolved, compare, start
 from experiments.lab.model import SOLVERS
 from experiments.lab.records import read_rows, write_json
 from experiments.lab.training import TrainState
@@ -78,17 +78,19 @@ def run(
     for place, found, config in zip(places, stored, requested, strict=True):
         if found is not None:
             folders.check_same(place, found, experiment, config)
-    earlier = next((found.resolved for found in stored if found is not None), None)
+    ended = [has_ended(place, config) for place, config in zip(places, requested, strict=True)]
+    # a run that has ended may be looked at on any machine
+    going_on = [None if end else found for end, found in zip(ended, stored, strict=True)]
+    earlier = next((found.resolved for found in going_on if found is not None), None)
     parts = [build(experiment, config) for config in requested]
-    resolved, notes = start(device, earlier, on_this_machine=on_this_machine)
+    resolved, _ = start(device, earlier, on_this_machine=on_this_machine)
     data = load(parts[0].task)
     jobs = []
-    for place, found, config, part in zip(places, stored, requested, parts, strict=True):
+    for place, found, config, part in zip(places, going_on, requested, parts, strict=True):
         own = {**_choose(config, resolved), "notes": []}
         if found is not None:
-            same = _machine(found.resolved) == _machine(resolved)
-            if not (same or on_this_machine):
-                raise Fault(f"--out: {out} holds runs of several machines; name their cells one at a time")
+            notes = compare(found.resolved, resolved, on_this_machine=on_this_machine)
+            same = all(found.resolved[name] == resolved[name] for name in MACHINE)
             chosen = {name: found.resolved[name] for name in ("solver", "seed_mapping")} if same else {}
             own |= {**chosen, "notes": list(dict.fromkeys([*found.resolved["notes"], *notes]))}
         jobs.append(Job(place, cells.label(config.cell), experiment, preset, config, part, data, own))
@@ -103,10 +105,6 @@ def run(
 def default_out(experiment: Experiment, preset: str, config: Config) -> Path:
     """``runs/<experiment>/<preset>-<hash>``: the same command finds its folder again."""
     return Path("runs") / experiment.name / f"{preset}-{configs.config_hash(config)}"
-
-
-def _machine(resolved: Resolved) -> list[Any]:
-    return [resolved[name] for name in ("device_kind", "num_cores", "num_devices")]
 
 
 def _choose(config: Config, resolved: Resolved) -> Resolved:

@@ -1,7 +1,8 @@
 """What an update of the laboratory costs beyond the raw gradient step, at the default of the adding problem.
 
 Each part runs alone in a compiled loop: the gradient of batches that were drawn before, the sampling of batches, the
-optimizer on fixed gradients; then the whole update as experiments run it. The parts take turns in one process; medians of the rounds.
+optimizer on fixed gradients; then the whole update as experiments run it. The parts take turns in one
+process; medians of the rounds.
 
     python -m benchmarks.overhead [--rounds 15] [--updates 30]
 """
@@ -98,9 +99,14 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=30, help="updates a turn (default: 30)")
     options = parser.parse_args()
     resolved, _ = start("auto")
-    print(f"{resolved['device_kind']}, {os.cpu_count()} cores, jax {resolved['versions']['jax']}; ms an update")
+    print(
+        f"{resolved['device_kind']}, {os.cpu_count()} cores, jax {resolved['versions']['jax']}; ms an update"
+    )
     for name in ("elman", "lstm"):
-        print(name, {part: round(value, 3) for part, value in measure(name, options.rounds, options.updates).items()})
+        print(
+            name,
+            {part: round(value, 3) for part, value in measure(name, options.rounds, options.updates).items()},
+        )
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ the layout and remembers nothing; published LSTMs at delays of 500 and more are 
 the last ten steps alone: over all of them, blanks would make every network look good.
 
 Deviations: the default preset is made for minutes on two cores: delay 20 (published: 100 to 1,000), Adam (RMSprop),
-2,000 updates (20,000), fresh sequences for every update (100,000 fixed ones). Preset paper follows the publication but for
-the fresh sequences, with hidden size 40 for every cell (published: LSTM 40, tanh RNN 80).
+2,000 updates (20,000), fresh sequences for every update (100,000 fixed ones). Preset paper follows the publication but
+for the fresh sequences, with hidden size 40 for every cell (published: LSTM 40, tanh RNN 80).
 """
 
 import sys

@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -76,7 +77,8 @@ figure, axes = plt.subplots(figsize=(8, 4.5))
 for name, values in relative.items():
     axes.semilogy(values, label=name)
 axes.set(xlabel="lag", ylabel="gradient norm, relative to lag 0", ylim=(1e-26, 1e4))
-axes.legend(fontsize=8);
+axes.legend(fontsize=8)
+plt.show()
 
 # %% [markdown]
 # The cell decides less than its initialisation does. An LSTM with a forget bias of 0 and small uniform weights forgets
@@ -85,8 +87,8 @@ axes.legend(fontsize=8);
 # %% [markdown]
 # ## After training
 #
-# A short run of the adding problem, T = 30, one network of each cell. It leaves a folder; `open_run` reads it back, here
-# or in any later session.
+# A short run of the adding problem, T = 30, one network of each cell. It leaves a folder; `open_run` reads it back,
+# here or in any later session.
 
 # %%
 short = adding_problem.AddingConfig(
@@ -106,7 +108,8 @@ for cell in ("elman", "lstm"):
         flow = row["state_gradient"]
         axes.semilogy(flow["lag"], flow["all"], style, label=f"{run.label}, update {row['update']}")
 axes.set(xlabel="lag", ylabel="norm of the state gradient")
-axes.legend();
+axes.legend()
+plt.show()
 
 # %% [markdown]
 # The parameters are plain pytrees: everything of the library works on them.

@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, PyTree
 
 from recurrent.arrays import Key
-from recurrent.cell import Recurrence
+from recurrent.cell import Cell, Layer
 from recurrent.unroll import AUTO, unroll
 
 __all__ = ["Recurrent"]
@@ -29,7 +29,7 @@ class Recurrent(nnx.Module):
     True
     """
 
-    def __init__(self, cell: Recurrence, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, cell: Cell | Layer, *, rngs: nnx.Rngs) -> None:
         """Draw the parameters from the stream ``params``."""
         self.cell = nnx.static(cell)
         self.params = nnx.Param(cell.init(rngs.params()))

@@ -178,7 +178,9 @@ class ConvLSTM(rec.Cell):
 
     def init(self, key):
         d, h, keys = self.input_size, self.hidden_size, jax.random.split(key, 3)
-        return ConvLSTMParams(_dense(keys[0], 3, 3, d, 4 * h), _dense(keys[1], 3, 3, h, 4 * h), _dense(keys[2], 4 * h))
+        return ConvLSTMParams(
+            _dense(keys[0], 3, 3, d, 4 * h), _dense(keys[1], 3, 3, h, 4 * h), _dense(keys[2], 4 * h)
+        )
 
     def initial_state(self, weights, batch_shape):
         zeros = jnp.zeros((*batch_shape, self.height, self.width, self.hidden_size), weights.b.dtype)
@@ -195,7 +197,9 @@ class ConvLSTM(rec.Cell):
 
 def _convolve(x, kernel):
     images = x.reshape(-1, *x.shape[-3:])
-    y = jax.lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    y = jax.lax.conv_general_dilated(
+        images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     return y.reshape(*x.shape[:-1], kernel.shape[-1])
 
 

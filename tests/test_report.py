@@ -19,7 +19,9 @@ def test_the_readme_is_what_the_code_says():
 
 def test_a_table_that_has_drifted_is_made_anew():
     stale = "before\n<!-- table: cells -->\nold\n<!-- end -->\nafter"
-    assert report.filled(stale) == f"before\n<!-- table: cells -->\n{report.cells_table()}\n<!-- end -->\nafter"
+    assert (
+        report.filled(stale) == f"before\n<!-- table: cells -->\n{report.cells_table()}\n<!-- end -->\nafter"
+    )
     assert "| `lstm` |" in report.cells_table()
 
 

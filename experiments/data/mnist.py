@@ -271,7 +271,7 @@ def _build(tfds: ModuleType, folder: Path, arrays: dict[str, np.ndarray]) -> Non
     try:
         with redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
-    except FileExistsError:
+    except OSError:
         if not folder.exists():
             raise  # else another process was as fast; what it wrote is verified like our own
     except RuntimeError as error:  # how array_record reports a full disk, among others

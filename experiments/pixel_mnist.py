@@ -13,10 +13,10 @@ published LSTMs reach 98 to 99 %, and 88 to 95 % with the pixels permuted, where
 at once has 92.4 %: the table shows that number beside the result, for whoever is below it has shown no memory.
 
 Deviations: 55,000 training images, the last 5,000 of the 60,000 are the validation split; the parameters tested are
-those with the lowest validation loss, and the test images are read once, at the end (published: often the best epoch on the
-test images). The default preset is made for rows and minutes: LSTM of 128 units, Adam, 8 epochs. Preset paper follows
-Cooijmans et al. (2017): 100 units, RMSprop at 0.001, clipped at 1, batches of 64, here 70 epochs. Preset smoke reads
-synthetic digits drawn by code; it needs no network, and its summary says so.
+those with the lowest validation loss, and the test images are read once, at the end (published: often the best
+epoch on the test images). The default preset is made for rows and minutes: LSTM of 128 units, Adam, 8 epochs.
+Preset paper follows Cooijmans et al. (2017): 100 units, RMSprop at 0.001, clipped at 1, batches of 64, here 70
+epochs. Preset smoke reads synthetic digits drawn by code; it needs no network, and its summary says so.
 """
 
 import sys

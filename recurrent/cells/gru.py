@@ -51,8 +51,8 @@ class GRUState(NamedTuple):
 class GRU(Cell):
     """Gated recurrent unit.
 
-    Equations and source: the head of this module.     ``reset='after'`` (default) needs one product a step, and is the function that torch, flax and cuDNN
-    compute; ``'before'`` is the paper's.
+    Equations and source: the head of this module. ``reset='after'`` (default) needs one product a step, and is the
+    function that torch, flax and cuDNN compute; ``'before'`` is the paper's.
 
     >>> cell = GRU(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -79,6 +79,8 @@ class Form(abc.ABC):
 
 
 def _prefix_states(forms: Any, state: PyTree) -> PyTree:
+    if arrays.num_steps(forms) == 0:
+        return forms.value()
     first = jax.tree.map(lambda leaf: leaf[0], forms)
     start = first.constant(first.apply(state))
     forms = jax.tree.map(lambda leaf, new: jnp.concatenate([new[None], leaf[1:]]), forms, start)

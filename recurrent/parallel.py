@@ -5,6 +5,7 @@ import dataclasses
 import jax
 from jaxtyping import PyTree
 
+from recurrent import arrays
 from recurrent.cell import Unsupported
 from recurrent.unroll import Problem, Solver
 
@@ -35,4 +36,6 @@ class Associative(Solver):
         forms = cell.linear(weights, us)
         states = forms.scan(problem.state, problem.mask, problem.reset, problem.initial, self.chunk)
         ys = problem.emit(states, us, problem.mask)
+        if arrays.num_steps(problem.xs) == 0:
+            return problem.state, ys
         return jax.tree.map(lambda leaf: leaf[-1], states), ys

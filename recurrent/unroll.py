@@ -187,6 +187,8 @@ def unroll(
         noise = cell.noise(key, length, batch, reset)
     weights = cell.prepare(params)
     initial = cell.initial_state(weights, batch)
+    if state is not None:
+        _check_state(state, initial)
     if reverse:
         # no state may cross between t - 1 and t: travelling back, the start of a segment is put back before t - 1
         moved = None if reset is None else jnp.concatenate([reset[1:], jnp.zeros_like(reset[:1])])
@@ -214,6 +216,18 @@ def _check(cell: Cell | Layer, xs: PyTree, mask: Any, reset: Any) -> tuple[int, 
         if flag.shape != leading:
             raise ValueError(f"{name}: expected shape {leading}, the leading axes of xs, got {flag.shape}")
     return leading[1:]
+
+
+def _check_state(state: PyTree, initial: PyTree) -> None:
+    given, expected = (
+        [f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}" for leaf in jax.tree.leaves(tree)]
+        for tree in (state, initial)
+    )
+    if jax.tree.structure(state) != jax.tree.structure(initial) or given != expected:
+        kinds = type(initial).__name__, type(state).__name__
+        raise ValueError(
+            f"state: expected {kinds[0]} of {', '.join(expected)}, got {kinds[1]} of {', '.join(given)}"
+        )
 
 
 def mask_from_lengths(lengths: Int[Array, "*b"], num_steps: int) -> Bool[Array, "t *b"]:

@@ -6,7 +6,7 @@ import platform
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,11 +14,9 @@ import numpy as np
 from experiments.lab import config as configs
 from experiments.lab import folder as folders
 from experiments.lab.hashing import params_sha256
+from experiments.lab.job import Job
 from experiments.lab.machine import Resolved
 from experiments.lab.records import read_json
-
-if TYPE_CHECKING:
-    from experiments.lab.run import Job
 
 TABLE = "table.json"
 
@@ -52,7 +50,7 @@ def num_updates(folder: Path) -> int:
     return int(read(folder).get("num_updates", 0))
 
 
-def make(job: "Job", records: Any, params: Any, test: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
+def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
     """The summary of a run whose networks, fillers included, are stacked along the first axis."""
     config, task = job.config, job.parts.task
     seeds = range(config.num_seeds)

@@ -64,7 +64,9 @@ class Form(abc.ABC):
         if chunk is None or chunk >= length:
             return _prefix_states(forms, state)
         whole = length - length % chunk
-        blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk, *leaf.shape[1:]), forms)
+        blocks = jax.tree.map(
+            lambda leaf: leaf[:whole].reshape(whole // chunk, chunk, *leaf.shape[1:]), forms
+        )
 
         def one_block(carry: PyTree, block: "Form") -> tuple[PyTree, PyTree]:
             states = _prefix_states(block, carry)

@@ -104,7 +104,7 @@ class Checkpointed(Solver):
             return jax.lax.scan(problem.step, state, steps)
 
         blocks = jax.tree.map(
-            lambda leaf: leaf[:whole].reshape(-1, segment, *leaf.shape[1:]), problem.over_time()
+            lambda leaf: leaf[:whole].reshape(whole // segment, segment, *leaf.shape[1:]), problem.over_time()
         )
         # a scanned body cannot be merged with its own recomputation, so the barrier against that is not needed
         state, ys = jax.lax.scan(jax.checkpoint(run_segment, prevent_cse=False), problem.state, blocks)
@@ -202,7 +202,7 @@ def _flip(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.flip(leaf, axis=0), tree)
 
 
-def _check(cell: Cell | Layer, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
+def _check(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
     if not isinstance(cell, (Cell, Layer)):
         raise ValueError(f"cell: expected a Cell or a Layer, got {cell!r}")
     leading = arrays.batch_shape(xs, cell.input_shape)

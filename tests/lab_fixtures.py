@@ -1,4 +1,4 @@
-"""Fixtures of the tests of the laboratory, a plugin of the modules that name it: programs and runs, made once a session."""
+"""Fixtures of the laboratory's tests, a plugin of the modules that name it: programs and runs, made once a session."""
 
 import os
 import shutil

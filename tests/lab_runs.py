@@ -39,7 +39,9 @@ class Outcome:
 
     @property
     def notices(self) -> list[str]:
-        return [line for line in self.err.splitlines() if not line.startswith("error: ")]
+        """The other lines, but for the one that stands before the first run of a process where JAX runs already."""
+        others = [line for line in self.err.splitlines() if not line.startswith("error: ")]
+        return [line for line in others if not line.startswith("note: JAX had started before")]
 
 
 def heard(call: Callable[[], int]) -> Outcome:

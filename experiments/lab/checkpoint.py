@@ -9,11 +9,11 @@ a step. The layout is that of a CheckpointManager, which can read the folder.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,8 +97,7 @@ class Checkpoints:
         arrays, leaves = _stored(tree)
         unfinished = self.folder / UNFINISHED / str(step)
         try:
-            with _quiet():
-                _write(self._checkpointer, unfinished, arrays, {"meta": meta, "leaves": leaves})
+            _write(self._checkpointer, unfinished, arrays, {"meta": meta, "leaves": leaves})
             seal(unfinished)
             os.rename(unfinished, self.folder / unfinished.name)
             fsync(self.folder)
@@ -187,6 +186,7 @@ def _stored(tree: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def _new_checkpointer() -> Any:
     import orbax.checkpoint as ocp
 
+    _quiet()
     return ocp.Checkpointer(ocp.CompositeCheckpointHandler("state", "meta"))
 
 
@@ -203,20 +203,15 @@ def _restore(checkpointer: Any, folder: Path, step: int, template: Any) -> tuple
 
     place, name, asked = (folder / str(step)).absolute(), _name(folder, step), _by_path(template)
     try:
-        with _quiet():
-            items = checkpointer.restore(place, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
-            described = items["meta"]["leaves"].items()
-            stored = {
-                path: _Leaf(leaf["dtype"], tuple(leaf["shape"]), leaf["impl"]) for path, leaf in described
-            }
-            _check(name, stored, asked)
-            kinds = {
-                path: ocp.RestoreArgs(restore_type=np.ndarray)
-                for path in stored
-                if 0 not in stored[path].shape
-            }
-            args = ocp.args.Composite(state=ocp.args.PyTreeRestore(restore_args=kinds))
-            arrays = checkpointer.restore(place, args=args)["state"] if kinds else {}
+        items = checkpointer.restore(place, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
+        described = items["meta"]["leaves"].items()
+        stored = {path: _Leaf(leaf["dtype"], tuple(leaf["shape"]), leaf["impl"]) for path, leaf in described}
+        _check(name, stored, asked)
+        kinds = {
+            path: ocp.RestoreArgs(restore_type=np.ndarray) for path in stored if 0 not in stored[path].shape
+        }
+        args = ocp.args.Composite(state=ocp.args.PyTreeRestore(restore_args=kinds))
+        arrays = checkpointer.restore(place, args=args)["state"] if kinds else {}
     except Fault:
         raise
     except Exception as error:  # the step is whole: it has another format, or somebody has just removed it
@@ -248,13 +243,17 @@ def _place(array: np.ndarray | None, stored: _Leaf, leaf: Any) -> Any:
     return jax.device_put(value, leaf.sharding if getattr(leaf, "committed", True) else None)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without orbax's log: it reports an error with all its frames, from several threads, and raises it as well."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+@functools.cache
+def _quiet() -> None:
+    """Silence, for good, what is said beside an error that orbax raises: some of it comes after `save` has failed.
+
+    Orbax logs an error with all its frames, from several threads; futures of tensorstore find the loop closed.
+    """
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+    former = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            former(unraisable)
+
+    sys.unraisablehook = hook

@@ -100,8 +100,9 @@ def is_temporary(name: str) -> bool:
 def check_shared(out: Path, experiment: Experiment) -> None:
     """Fault where ``out`` holds something that is neither a run of the experiment, nor a table or a picture."""
     with _asked_for(out):
-        if out.exists() and not out.is_dir():
-            raise Fault(f"--out: {out} is not a folder")
+        existing = next(place for place in (out, *out.parents) if place.exists())
+        if not existing.is_dir():
+            raise Fault(f"--out: {existing} is not a folder")
         for entry in sorted(out.iterdir()) if out.exists() else []:
             ours = entry.is_dir() or entry.suffix == ".png" or entry.name == "table.json"
             if not (ours or is_temporary(entry.name)):

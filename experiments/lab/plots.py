@@ -1,6 +1,7 @@
 """Pictures of finished runs: learning curves, and where the gradient goes."""
 
 import dataclasses
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
-from experiments.errors import FAILED, Fault
+from experiments.lab.records import unwritten
 from experiments.lab.run import Run, load
 from experiments.lab.training import DIAGNOSED, INIT, gradients_by_lag, lags
 
@@ -37,11 +38,15 @@ def _pyplot() -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        figure.savefig(path, dpi=130, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=130, metadata={"Software": None})
+        os.replace(temporary, path)
     except OSError as error:
-        raise Fault(f"cannot write {path}: {error.strerror}", FAILED) from error
-    _pyplot().close(figure)
+        temporary.unlink(missing_ok=True)
+        raise unwritten(path, error) from error
+    finally:
+        _pyplot().close(figure)
 
 
 def _colour(index: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.errors import Fault
 from experiments.lab import config as configs
 from experiments.lab import folder as folders
 from experiments.lab.hashing import params_sha256
@@ -19,6 +20,7 @@ from experiments.lab.machine import Resolved
 from experiments.lab.records import read_json
 
 TABLE = "table.json"
+NEEDED = {"cell", "test", "seeds", "facts", "baseline", "num_updates", "wall_seconds"}
 
 
 def environment(resolved: Resolved) -> dict[str, Any]:
@@ -42,12 +44,15 @@ def _commit() -> str | None:
 def read(folder: Path) -> dict[str, Any]:
     """The summary of a run; {} until it has ended."""
     path = folder / folders.SUMMARY
-    return read_json(path) if path.exists() else {}
+    found = read_json(path) if path.exists() else {}
+    if not isinstance(found, dict) or (path.exists() and not NEEDED <= found.keys()):
+        raise Fault(f"{path} is not a run's summary")
+    return found
 
 
 def num_updates(folder: Path) -> int:
     """How many updates the last finished run of a folder had; 0 where none has ended."""
-    return int(read(folder).get("num_updates", 0))
+    return read(folder).get("num_updates", 0)
 
 
 def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds: float) -> dict[str, Any]:

@@ -80,7 +80,7 @@ EXPERIMENT = Experiment(
         ),
     },
     build=build,
-    minutes=5,
+    minutes=2,
     pictures=(plots.curves, plots.gradient_flow),
     verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )

@@ -89,7 +89,7 @@ EXPERIMENT = Experiment(
         ),
     },
     build=build,
-    minutes=4,
+    minutes=1,
     pictures=(plots.curves, plots.gradient_flow),
     verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )

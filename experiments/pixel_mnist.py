@@ -116,7 +116,7 @@ EXPERIMENT = Experiment(
         ),
     },
     build=build,
-    minutes=2,
+    minutes=1,
     cells=("lstm",),
     pictures=(plots.curves, plots.gradient_flow),
     facts=facts,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,11 @@ def elsewhere(words: list[str], **options: Any) -> Outcome:
     """Run words in another process, to their end."""
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, **options)
     return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def assert_refused(outcome: Outcome, complaint: str, code: int = 2) -> None:
+    assert (outcome.code, len(outcome.errors), outcome.notices) == (code, 1, []), outcome
+    assert re.search(complaint, outcome.errors[0]), outcome.errors[0]
 
 
 def digest(folder: Path) -> dict[str, tuple[int, str]]:

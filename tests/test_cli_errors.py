@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from annotated_types import Gt
-from lab_runs import ADDING, ROOT, digest, elsewhere, heard, run
+from lab_runs import ADDING, command, digest, elsewhere, heard, run
 
 from experiments import __main__ as package
 from experiments.errors import guarded
@@ -194,26 +194,23 @@ def test_missing_data_say_how_to_get_them(tmp_path, monkeypatch):
     assert digest(tmp_path) == {}
 
 
-@pytest.mark.parametrize("flags", [("--num-seeds", "0"), ("--device", "tpu")])
-def test_another_process_ends_with_the_line_and_the_code(tmp_path, flags):
-    words = [
-        sys.executable,
-        "-m",
-        "experiments.adding_problem",
-        "smoke",
-        "--out",
-        str(tmp_path / "out"),
-        *flags,
-    ]
-    # without the platform of the tests: lab.start chooses it
+PROCESSES = {
+    ("--num-seeds", "0"): "--num-seeds: input should be greater than 0, got 0",
+    (
+        "--device",
+        "gpu",
+    ): "--device: JAX finds no gpu here (pip install -e '.[cuda]' installs support for one)",
+}
+
+
+@pytest.mark.parametrize(("flags", "complaint"), PROCESSES.items(), ids=lambda value: value[0])
+def test_another_process_ends_with_the_line_and_the_code(flags, complaint, tmp_path):
+    # without the platform of the tests, for lab.start chooses it; and without the accelerators that may be here
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
-    outcome = elsewhere(words, env=environment)
-    expected = {
-        "--num-seeds": "--num-seeds: input should be greater than 0, got 0",
-        "--device": "--device: JAX finds no tpu here (pip install -e '.[tpu]' installs support for one)",
-    }
-    assert (outcome.code, outcome.err) == (2, f"error: {expected[flags[0]]}\n")
-    assert outcome.out == "" and not (tmp_path / "out").exists()
+    environment["CUDA_VISIBLE_DEVICES"] = ""
+    outcome = elsewhere(command(tmp_path / "out", *flags), env=environment)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", f"error: {complaint}\n")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("device", ["gpu", "tpu"])
@@ -230,7 +227,6 @@ def test_the_package_lists_its_commands_in_another_process():
         outcome.err
         == "error: unknown command 'rnu'; did you mean run? (known: list, run, cells, keep, report)\n"
     )
-    assert (ROOT / "experiments" / "__main__.py").exists()
 
 
 def test_the_experiment_of_these_tests_is_the_real_one():

@@ -1,7 +1,8 @@
 """The contract can fail: whatever breaks a clause is named together with that clause."""
 
 import pytest
-from broken_cells import BROKEN_CELLS, BROKEN_LAYERS, BROKEN_SOLVERS, Honest, Leaky
+from broken_cells import BROKEN_CELLS, Leaky
+from broken_layers import BROKEN_LAYERS, BROKEN_SOLVERS, Honest
 from contract import check_cell, check_layer
 from contract_runs import BrokenContract
 

@@ -66,6 +66,7 @@ def unfinished(compile_once: None, _runs: Callable[[str], Path], tmp_path: Path)
 @pytest.fixture
 def same_cores() -> Iterator[None]:
     """Gives this process its cores back after a run has restricted it."""
-    cores = os.sched_getaffinity(0)
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     yield
-    os.sched_setaffinity(0, cores)
+    if cores is not None:
+        os.sched_setaffinity(0, cores)

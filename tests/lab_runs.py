@@ -70,6 +70,33 @@ def elsewhere(words: list[str], **options: Any) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+def elsewhere_meanwhile(words: list[str], cache: Path) -> subprocess.Popen[str]:
+    """Start words in another process, which reads this session's programs: a killed one must not write any."""
+    environment = {**compiling_into(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "1000"}
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, cwd=ROOT, env=environment, text=True, **pipes)
+
+
+def compiling_into(cache: Path) -> dict[str, str]:
+    """The environment of a process that shares this session's programs."""
+    cached = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return {**os.environ, **cached}
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Processes started meanwhile have one core, hence one device, as this one has, and share its programs."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def assert_refused(outcome: Outcome, complaint: str, code: int = 2) -> None:
     assert (outcome.code, len(outcome.errors), outcome.notices) == (code, 1, []), outcome
     assert re.search(complaint, outcome.errors[0]), outcome.errors[0]

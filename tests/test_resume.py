@@ -1,26 +1,26 @@
 """The same command on the same folder goes on, and ends with the bits of a run that was never interrupted."""
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from lab_runs import (
-    ROOT,
     Outcome,
     assert_refused,
     command,
+    compiling_into,
     damage,
     digest,
     edit,
     elsewhere,
+    elsewhere_meanwhile,
     hashes,
     interrupted_at,
+    one_core,
     results,
     rows,
     run,
@@ -30,7 +30,7 @@ from lab_runs import (
 )
 
 from experiments.errors import Fault
-from experiments.lab import driver
+from experiments.lab import cells, driver
 from experiments.lab.run import open_run
 
 pytest_plugins = ["lab_fixtures"]
@@ -142,7 +142,7 @@ def test_a_folder_gains_another_cell_and_keeps_the_first(finished):
     assert digest(finished / "elman") == before
     table = json.loads((finished / "table.json").read_text())
     assert sorted(row["cell"] for row in table) == ["elman", other]
-    assert hashes(finished / "elman-input_init=--uniform-----") != hashes(finished / "elman")
+    assert hashes(finished / cells.folder_names([cells.parse_cell(other)])[0]) != hashes(finished / "elman")
     before = digest(finished)
     outcome = run(finished, "--cell", "elman", "elman( input_init = ('uniform',) )")
     assert_done(outcome)
@@ -189,29 +189,37 @@ def test_a_finished_run_whose_newest_checkpoint_is_damaged_is_mended(finished, t
     assert_same_end(place, whole / "elman")
 
 
-def test_damage_then_a_kill_after_the_rewritten_step_goes_on_from_there(finished, tmp_path):
-    place = tmp_path / "out" / "elman"
-    with interrupted_at(30):
-        assert run(tmp_path / "out").code == 143
+class Killed(BaseException):
+    """The process is gone: nobody catches this."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def test_damage_then_a_kill_after_the_rewritten_step_goes_on_from_there(tmp_path):
+    out, flags = tmp_path / "out", ("--checkpoint-every", "10")
+    place = out / "elman"
+    assert_done(run(out, *flags))
+    whole = Path(shutil.copytree(out, tmp_path / "whole"))
+    for step in (30, 40):
+        damage(place, step)
+    with when_row(40, kill), pytest.raises(Killed):
+        run(out, *flags)
     assert steps(place) == [20, 30]
-    damage(place, 30)
-    # a second signal ends the process at once: after step 30 has been written again, nothing else is
-    with interrupted_at(30), contextlib.suppress(KeyboardInterrupt):
-        outcome = run(tmp_path / "out")
-        assert outcome.code == 143
-    assert [line.rpartition("; ")[2] for line in outcome.notices] == [
-        "moved to damaged/30, 20 is used"[17:].strip()
-    ]
-    assert steps(place) == [20, 30]
-    restored: list[int | None] = []
+    assert sorted(entry.name for entry in (place / "damaged").iterdir()) == ["30", "40"]
+    restored: list[int] = []
     with pytest.MonkeyPatch.context() as patch:
         train = driver._Driver.train
-        patch.setattr(
-            driver._Driver, "train", lambda self, bar: (restored.append(self.update), train(self, bar))[1]
-        )
-        assert_done(run(tmp_path / "out"))
+
+        def seen(self: driver._Driver, progress: bool) -> None:
+            restored.append(self.update)
+            train(self, progress)
+
+        patch.setattr(driver._Driver, "train", seen)
+        assert_done(run(out, *flags))
     assert restored == [30]
-    assert_same_end(place, finished / "elman")
+    assert_same_end(place, whole / "elman")
 
 
 def test_other_versions_are_warned_of_and_mark_the_summary(unfinished, finished):
@@ -270,12 +278,12 @@ def test_a_finished_run_may_be_looked_at_on_any_machine(finished):
     assert digest(finished) == before
 
 
+@pytest.mark.medium
 def test_fillers_of_other_devices_are_not_in_a_checkpoint(compile_once, cache, tmp_path):
     """Three networks on two devices are trained as four; one device goes on with three."""
     out = tmp_path / "out"
     flags = ("--num-seeds", "3", "--num-updates", "20")
-    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
-    outcome = elsewhere(command(out, *flags), env=environment)
+    outcome = elsewhere(command(out, *flags), env=compiling_into(cache))
     assert (outcome.code, outcome.err) == (0, "")
     resolved = json.loads((out / "elman" / "config.json").read_text())["resolved"]
     if resolved["num_devices"] == 2:
@@ -292,9 +300,8 @@ def test_fillers_of_other_devices_are_not_in_a_checkpoint(compile_once, cache, t
 
 def test_another_process_stops_in_order(cache, finished, tmp_path):
     out = tmp_path / "stop"
-    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache)}
     words = command(out, "--num-updates", "100000")
-    with subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as child:
+    with one_core(), elsewhere_meanwhile(words, cache) as child:
         while not (out / "elman" / "checkpoints" / "40").exists() and child.poll() is None:
             time.sleep(0.01)
         child.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Each solver computes the function of `Sequential`, by its own method: the program is looked at, not only the numbers."""
+"""Each solver computes the function of `Sequential`, and by its own method: its program is looked at too."""
 
 import dataclasses
 

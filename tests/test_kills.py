@@ -1,0 +1,116 @@
+"""A run that is killed at any moment, and started again by the same command, ends as one that never was.
+
+The smoke preset with more updates, in processes of their own; SIGKILL cannot be caught.
+"""
+
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lab_runs import command, elsewhere_meanwhile, hashes, one_core, rows, run, steps, summary
+
+pytest_plugins = ["lab_fixtures"]
+pytestmark = pytest.mark.usefixtures("compile_once")
+
+SAVING = ("--num-updates", "400", "--checkpoint-every", "10")  # 40 chunks of 10 updates, each saved
+LONG = ("--num-updates", "3000", "--checkpoint-every", "20")
+
+
+def phase(place: Path) -> str:
+    """Where a run is: in its start-up, in training, in a save, or at its end."""
+    if not (place / "metrics.jsonl").exists():
+        return "start-up"
+    if (place / "checkpoints" / ".unfinished").exists():
+        return "save"
+    return "end" if (place / "summary.json").exists() else "training"
+
+
+def kill(child: subprocess.Popen[str], place: Path, is_time: Callable[[], bool]) -> str:
+    """Kill a process as soon as it is time; the phase in which it died, or how it had ended before."""
+    while child.poll() is None:
+        if is_time():
+            child.send_signal(signal.SIGSTOP)  # so that it cannot leave the phase before it dies
+            if is_time():
+                child.send_signal(signal.SIGKILL)
+                child.wait()
+                return phase(place)
+            child.send_signal(signal.SIGCONT)
+        time.sleep(0.001)
+    assert child.returncode == 0, child.stderr.read()
+    return "too late"
+
+
+def restart(out: Path, cache: Path, flags: tuple[str, ...], is_time: Callable[[], bool]) -> str:
+    with one_core(), elsewhere_meanwhile(command(out, *flags), cache) as child:
+        died = kill(child, out / "elman", is_time)
+        assert died == "too late" or child.stderr.read() == ""
+    return died
+
+
+def assert_as_if_never_killed(place: Path, expected: Path) -> None:
+    assert hashes(place) == hashes(expected)
+    written = rows(place)
+    keys = Counter((row["update"], row["seed_index"], row["split"]) for row in written)
+    assert set(keys.values()) == {1}
+    assert written == rows(expected)
+    assert summary(place)["test"] == summary(expected)["test"]
+    assert steps(place) == steps(expected)
+    assert not (place / "damaged").exists() and not (place / "checkpoints" / ".unfinished").exists()
+
+
+@pytest.fixture(scope="module")
+def saving(compile_once, tmp_path_factory):
+    """An unbroken run that saves after every chunk, in this process."""
+    out = tmp_path_factory.mktemp("saving") / "out"
+    with one_core():
+        assert run(out, *SAVING).code == 0
+    return out / "elman"
+
+
+def test_kills_in_start_up_in_training_and_in_a_save_lose_nothing(saving, cache, tmp_path):
+    out = tmp_path / "out"
+    place = out / "elman"
+    assert restart(out, cache, SAVING, lambda: (place / "config.json").exists()) == "start-up"
+    assert steps(place) == [] if (place / "checkpoints").exists() else True
+    assert restart(out, cache, SAVING, lambda: phase(place) == "save" and len(rows(place)) > 20) == "save"
+    reached = steps(place)[-1]
+    assert (
+        restart(out, cache, SAVING, lambda: phase(place) == "training" and steps(place)[-1] > reached)
+        == "training"
+    )
+    assert reached < steps(place)[-1] < 400
+    with one_core():
+        assert run(out, *SAVING).code == 0
+    assert_as_if_never_killed(place, saving)
+
+
+@pytest.mark.medium
+def test_kills_at_random_moments_lose_nothing(compile_once, cache, tmp_path, capsys):
+    """Twenty-four kills, four on the way of each of six runs, spread from the start-up to the end."""
+    with one_core():
+        assert run(tmp_path / "unbroken", *LONG).code == 0
+        started = time.monotonic()
+        assert elsewhere_meanwhile(command(tmp_path / "timed", *LONG), cache).wait() == 0
+        seconds = time.monotonic() - started
+    assert_as_if_never_killed(tmp_path / "timed" / "elman", tmp_path / "unbroken" / "elman")
+    random.seed(0)
+    # a run that has been killed has less to do: from one kill to the next go at most this many seconds
+    moments = [(number + random.random()) / 24 * 0.6 * seconds for number in range(24)]
+    random.shuffle(moments)
+    fallen: list[str] = []
+    for number in range(6):
+        out = tmp_path / f"killed {number}"
+        for moment in moments[4 * number : 4 * number + 4]:
+            due = time.monotonic() + moment
+            fallen.append(restart(out, cache, LONG, lambda due=due: time.monotonic() >= due))
+        assert restart(out, cache, LONG, lambda: False) == "too late"
+        assert_as_if_never_killed(out / "elman", tmp_path / "unbroken" / "elman")
+    with capsys.disabled():
+        print(f"\n{len(fallen)} kills within {seconds:.1f} s: {dict(Counter(fallen))}")
+    assert len(fallen) == 24 and {"start-up", "training", "save"} <= set(fallen)
+    assert fallen.count("too late") <= 6

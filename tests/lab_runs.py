@@ -135,7 +135,7 @@ def results(place: Path) -> dict[str, Any]:
 
 
 def steps(place: Path) -> list[int]:
-    return sorted(int(entry.name) for entry in (place / "checkpoints").iterdir())
+    return sorted(int(entry.name) for entry in (place / "checkpoints").glob("[0-9]*"))
 
 
 def edit(place: Path, change: Callable[[dict[str, Any]], Any]) -> None:

@@ -76,7 +76,7 @@ def test_kills_in_start_up_in_training_and_in_a_save_lose_nothing(saving, cache,
     out = tmp_path / "out"
     place = out / "elman"
     assert restart(out, cache, SAVING, lambda: (place / "config.json").exists()) == "start-up"
-    assert steps(place) == [] if (place / "checkpoints").exists() else True
+    assert steps(place) == []
     assert restart(out, cache, SAVING, lambda: phase(place) == "save" and len(rows(place)) > 20) == "save"
     reached = steps(place)[-1]
     assert (
@@ -92,25 +92,28 @@ def test_kills_in_start_up_in_training_and_in_a_save_lose_nothing(saving, cache,
 @pytest.mark.medium
 def test_kills_at_random_moments_lose_nothing(compile_once, cache, tmp_path, capsys):
     """Twenty-four kills, four on the way of each of six runs, spread from the start-up to the end."""
-    with one_core():
-        assert run(tmp_path / "unbroken", *LONG).code == 0
-        started = time.monotonic()
-        assert elsewhere_meanwhile(command(tmp_path / "timed", *LONG), cache).wait() == 0
-        seconds = time.monotonic() - started
-    assert_as_if_never_killed(tmp_path / "timed" / "elman", tmp_path / "unbroken" / "elman")
+    unbroken = tmp_path / "unbroken"
+    started = time.monotonic()
+    assert restart(unbroken, cache, LONG, lambda: False) == "too late"
+    seconds = time.monotonic() - started
     random.seed(0)
-    # a run that has been killed has less to do: from one kill to the next go at most this many seconds
-    moments = [(number + random.random()) / 24 * 0.6 * seconds for number in range(24)]
+    # a run that has been killed has less to do: four times as far goes to its end
+    moments = [(number + random.random()) / 24 * 0.5 * seconds for number in range(24)]
     random.shuffle(moments)
-    fallen: list[str] = []
+    fallen: list[tuple[str, int]] = []
     for number in range(6):
         out = tmp_path / f"killed {number}"
         for moment in moments[4 * number : 4 * number + 4]:
             due = time.monotonic() + moment
-            fallen.append(restart(out, cache, LONG, lambda due=due: time.monotonic() >= due))
-        assert restart(out, cache, LONG, lambda: False) == "too late"
-        assert_as_if_never_killed(out / "elman", tmp_path / "unbroken" / "elman")
+            died = restart(out, cache, LONG, lambda due=due: time.monotonic() >= due)
+            fallen.append((died, max(steps(out / "elman"), default=0)))
+        with one_core():
+            assert run(out, *LONG).code == 0
+        assert_as_if_never_killed(out / "elman", unbroken / "elman")
+    phases = Counter(died for died, _ in fallen)
     with capsys.disabled():
-        print(f"\n{len(fallen)} kills within {seconds:.1f} s: {dict(Counter(fallen))}")
-    assert len(fallen) == 24 and {"start-up", "training", "save"} <= set(fallen)
-    assert fallen.count("too late") <= 6
+        print(
+            f"\n24 kills, an unbroken run takes {seconds:.1f} s: {dict(phases)}; saved until then: {fallen}"
+        )
+    assert {"start-up", "training", "save"} <= set(phases)
+    assert phases["training"] + phases["save"] >= 8

@@ -197,7 +197,7 @@ def test_a_network_that_is_not_finite_stays_as_it_was():
 
 @dataclasses.dataclass(frozen=True)
 class Stream(Generated):
-    """Numbers without end, cut into chunks of four; the target is the mean of all since the stream began."""
+    """Numbers without end, cut into chunks of four; the target is their sum since the chunk began."""
 
     @property
     def input_shape(self):

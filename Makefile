@@ -31,7 +31,7 @@ test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
 
 test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch, notebooks
 	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
-	$(PYTEST) -m medium --timeout 1200
+	$(PYTEST) -m medium --timeout 1200 -rs
 	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
 
 test-slow: $(VENV)/dev.stamp ## claims about learning: hours
@@ -50,8 +50,8 @@ durations: $(VENV)/dev.stamp ## measure both lanes into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
 	$(PYTEST) -m "$(FAST)" --store-durations test
 	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
 	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
-	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS) --store-durations test-medium)
 
 clean: ## remove the environment and the caches; runs stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .cache build dist *.egg-info

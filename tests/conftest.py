@@ -27,7 +27,17 @@ os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".cache" / "hyp
 hypothesis.settings.register_profile("recurrent", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("recurrent")
 
-pytest.register_assert_rewrite("contract", "references", "tests.contract", "tests.references")
+# The modules that tests import: their assertions are rewritten, whichever test is the first to import them.
+HELPERS = (
+    "awkward_cells",
+    "contract",
+    "contract_oracle",
+    "contract_runs",
+    "lab_fixtures",
+    "lab_runs",
+    "references",
+)
+pytest.register_assert_rewrite(*HELPERS)
 
 
 def strict_modules() -> set[str]:
@@ -100,7 +110,10 @@ class Durations:
 
 def stamps(lane: str) -> dict[str, float]:
     """Seconds of the lane's steps before its tests, as the Makefile left them in ``.venv``."""
-    steps = {"test": {"install": "dev", "check": "check"}, "test-medium": {"install torch": "torch"}}
+    steps = {
+        "test": {"install": "dev", "check": "check"},
+        "test-medium": {"install torch": "torch", "notebooks": "notebooks"},
+    }
     paths = {step: ROOT / ".venv" / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
     return {
         step: float(path.read_text())

@@ -1,5 +1,7 @@
 """What the pictures draw is what the runs recorded."""
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -56,12 +58,38 @@ def test_gradient_flow_shows_references_the_start_and_the_end(finished, figures)
     assert {"tanh RNN, U(±1/√h)", "tanh RNN, orthogonal", "LSTM, chrono(10)"} <= set(initialisations)
     assert initialisations["tanh RNN, U(±1/√h)"][-1] < initialisations["tanh RNN, orthogonal"][-1]
     assert all(values[0] == 1 for values in initialisations.values())
+    # the network of the first seed starts as the reference of its kind
+    np.testing.assert_allclose(
+        initialisations["elman, as given"], initialisations["tanh RNN, orthogonal"], rtol=1e-4
+    )
+
+
+def test_pictures_of_what_was_not_finite_or_zero_are_files_like_others(finished):
+    run = open_run(finished / "elman")
+    spoilt = [
+        {**row, "loss": None, "state_gradient": {"lag": range(10), "all": [None] * 10}}
+        | ({"loss": 0.0, "state_gradient": {"lag": range(10), "all": [0.0] * 10}} if row["update"] else {})
+        for row in run.metrics
+    ]
+    before = {entry.name for entry in finished.iterdir()}
+    for draw in (plots.curves, plots.gradient_flow):
+        draw([dataclasses.replace(run, metrics=spoilt)], finished)
+    new = {entry.name for entry in finished.iterdir()} - before
+    assert new == {"curves.png", "gradient_flow.png"}
+    assert all((finished / name).read_bytes().startswith(b"\x89PNG") for name in new)
+
+
+def test_the_same_run_makes_the_same_picture(finished, tmp_path):
+    for place in (finished, tmp_path):
+        plots.curves([open_run(finished / "elman")], place)
+    assert (finished / "curves.png").read_bytes() == (tmp_path / "curves.png").read_bytes()
 
 
 def test_the_memory_cell_is_drawn_where_there_is_one():
     np.testing.assert_array_equal(plots.relative({"all": [2.0, 1.0], "h": [2.0, 1.0]}), [1, 0.5])
     np.testing.assert_array_equal(plots.relative({"all": [2.0, 1.0], "c": [4.0, 1.0]}), [1, 0.25])
     assert np.isnan(plots.relative({"all": [2.0, None]})[1])
+    assert np.isnan(plots.relative({"all": [0.0, 0.0]})).all()
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path):

@@ -66,7 +66,7 @@ def curves(runs: Sequence[Run], out: Path) -> None:
         for seed_index in range(run.config.num_seeds):
             for axes, split in ((left, "training"), (right, "validation")):
                 rows = _rows(run, split, seed_index)
-                losses = [np.nan if row["loss"] is None else row["loss"] for row in rows]
+                losses = [row["loss"] or np.nan for row in rows]  # the logarithm has no place for 0
                 name = run.label if seed_index == 0 else None
                 axes.plot(
                     [row["update"] for row in rows],
@@ -123,7 +123,10 @@ def reference_gradients(run: Run) -> tuple[tuple[int, ...], dict[str, np.ndarray
 def relative(norms: dict[str, Any]) -> np.ndarray:
     """The memory cell's norm by lag (the whole state's where there is none), divided by lag 0."""
     values = np.array([np.nan if value is None else value for value in norms.get("c", norms["all"])], float)
-    return values / values[0]
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # a saturated network passes nothing on, at lag 0 either
+        return values / values[0]
 
 
 def gradient_flow(runs: Sequence[Run], out: Path) -> None:

@@ -1,4 +1,7 @@
-"""The same command on the same folder goes on, and ends with the bits of a run that was never interrupted."""
+"""The same command on the same folder goes on, and ends with the bits of a run that was never interrupted.
+
+Over 300 lines, because every way to interrupt and to damage is compared with the same two runs.
+"""
 
 import json
 import os

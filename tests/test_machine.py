@@ -82,14 +82,10 @@ def test_where_jax_runs_already_as_it_would_nothing_is_said():
 def test_a_machine_that_cannot_offer_it_refuses_or_notes_it():
     resolved = {"device_kind": "Abacus", "num_cores": CORES + 1, "num_devices": CORES + 1}
     (refused, found), err = started({"resolved": resolved}, {"resolved": resolved, "on_this_machine": True})
-    assert (
-        refused
-        == "2: the run was started on the device Abacus, here is cpu; --on-this-machine goes on with other bits"
-    )
-    assert found["notes"] == [
-        "the run was started on the device Abacus, here is cpu",
-        f"the run was started with this many cores: {CORES + 1}, here is {CORES}",
-    ]
+    difference = "the run was started on the device Abacus, here is cpu"
+    assert refused == f"2: {difference}; --on-this-machine goes on with other bits"
+    cores = f"the run was started with this many cores: {CORES + 1}, here is {CORES}"
+    assert found["notes"] == [difference, cores]
     assert (found["num_cores"], found["num_devices"], err) == (CORES, CORES + 1, "")
 
 

@@ -97,6 +97,7 @@ def test_an_irregular_end_is_evaluated_and_its_best_parameters_are_kept(tmp_path
     ]
     updates = sorted({row["update"] for row in rows(out / "elman") if row["split"] == "validation"})
     assert updates == [0, 20, 35]
+    assert steps(out / "elman") == [20, 30, 35]  # 30 is where a longer run goes on
     assert summary(out / "elman")["seeds"][0]["tested_update"] == updates[losses.index(min(losses))]
     assert open_run(out / "elman").summary["num_updates"] == 35
     assert_done(run(out, *flags, "60"))
@@ -111,6 +112,18 @@ def test_a_run_that_was_stopped_at_a_chunk_may_end_there(unbroken, tmp_path):
     assert steps(out / "elman") == [20, 30]
     assert_done(run(out, "--num-updates", "30"))
     assert_same_end(out / "elman", unbroken(30))
+
+
+def test_a_run_that_is_being_continued_has_not_ended(finished, unbroken):
+    with interrupted_at(50):
+        assert run(finished, "--num-updates", "60").code == 143
+    assert open_run(finished / "elman").summary == {}  # that of 40 updates is still in the folder
+    other = "elman(input_init=('uniform',))"
+    assert_done(run(finished, "--cell", other))
+    assert [row["cell"] for row in json.loads((finished / "table.json").read_text())] == [other]
+    assert_done(run(finished, "--num-updates", "60"))
+    assert_same_end(finished / "elman", unbroken(60))
+    assert len(json.loads((finished / "table.json").read_text())) == 2
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

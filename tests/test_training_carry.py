@@ -132,6 +132,15 @@ def test_the_last_step_that_exists_is_found_whatever_the_padding():
     assert target_step(Batch(ys, None, jnp.ones(4))).tolist() == [2, 2, 2, 2]
 
 
+by_lag = jax.jit(
+    lambda model, task, params, batch: gradients_by_lag(model, params, batch, task.loss),
+    static_argnums=(0, 1),
+)
+state_gradients = jax.jit(
+    lambda model, task, params, batch: model.state_gradients(params, batch, task.loss), static_argnums=(0, 1)
+)
+
+
 def by_hand(model: Recurrent, params: Any, batch: Batch, last: Any, error: Any) -> dict[int, list[float]]:
     """For each lag, the norm of the derivative of each long enough sequence's last error by the state read there."""
     weights = model.cell.prepare(params.cell)
@@ -164,7 +173,7 @@ def test_gradients_are_aligned_to_the_last_prediction_of_each_sequence():
     batch = task.sample(jax.random.key(2), 3)
     # shorter, so that a loop over all pairs of steps is quick: the last steps of each sequence, and its padding
     batch = batch._replace(inputs=batch.inputs[-6:], mask=jnp.arange(6)[:, None] < jnp.array([6, 4, 5]))
-    norms = gradients_by_lag(model, params, batch, task.loss)
+    norms = by_lag(model, task, params, batch)
     expected = by_hand(model, params, batch, [5, 3, 4], lambda y, b: (y[0] - batch.targets[b, 0]) ** 2)
     assert [len(expected[lag]) for lag in range(6)] == [3, 3, 3, 3, 2, 1]
     np.testing.assert_allclose(norms["all"], [np.median(expected[lag]) for lag in range(6)], rtol=1e-4)
@@ -177,7 +186,7 @@ def test_of_predictions_at_every_step_the_last_that_counts_is_watched():
     params, stream = model.init(jax.random.key(1)), Stream()
     batch = stream.batch(stream.load(), None, 0, STREAMS)
     batch = batch._replace(weights=jnp.array([[1.0, 1], [1, 1], [1, 0]]), reset=None)
-    norms = gradients_by_lag(model, params, batch, stream.loss)
+    norms = by_lag(model, stream, params, batch)
     expected = by_hand(model, params, batch, [2, 1], lambda y, b: (y[0] - batch.targets[2 - b, b, 0]) ** 2)
     np.testing.assert_allclose(norms["all"], [np.median(expected[lag]) for lag in range(3)], rtol=1e-4)
     assert set(norms) == {"all", "h", "c"}
@@ -193,12 +202,12 @@ def test_the_last_of_many_classifications_is_watched():
         scores = jax.nn.log_softmax(ys[-1] @ params.readout.w + params.readout.b)
         return -jnp.sum(jnp.take_along_axis(scores, batch.targets[-1][:, None], axis=1))
 
-    expected = jax.grad(last)(model.cell.initial_state(params.cell, (4,)))
-    found = model.state_gradients(params, batch, task.loss)
+    expected = jax.jit(jax.grad(last))(model.cell.initial_state(params.cell, (4,)))
+    found = state_gradients(model, task, params, batch)
     assert_close((found.h[0], found.c[0]), tuple(expected))
     norms = np.linalg.norm(np.concatenate(expected, axis=1), axis=1)
-    by_lag = gradients_by_lag(model, params, batch, task.loss)
-    np.testing.assert_allclose(by_lag["all"][-1], np.median(norms), rtol=1e-5)
+    relative = by_lag(model, task, params, batch)["all"]
+    np.testing.assert_allclose(relative[-1], np.median(norms), rtol=1e-5)
 
 
 def test_long_sequences_are_looked_at_by_lags_that_are_spread_evenly():
@@ -209,8 +218,8 @@ def test_long_sequences_are_looked_at_by_lags_that_are_spread_evenly():
     model = Recurrent(rec.Elman(2, 3), 1, LastStep())
     task, params = Adding(num_steps=150), model.init(jax.random.key(1))
     batch = task.sample(jax.random.key(2), 4)
-    norms = gradients_by_lag(model, params, batch, task.loss)["all"]
-    gradients = model.state_gradients(params, batch, task.loss)
+    norms = by_lag(model, task, params, batch)["all"]
+    gradients = state_gradients(model, task, params, batch)
     every = np.median(np.linalg.norm(gradients.h, axis=-1), axis=1)
     np.testing.assert_allclose(norms, every[149 - np.array(lags(150))], rtol=1e-5)
 

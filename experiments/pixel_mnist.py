@@ -116,7 +116,7 @@ EXPERIMENT = Experiment(
         ),
     },
     build=build,
-    minutes=1,
+    minutes=2,
     cells=("lstm",),
     pictures=(plots.curves, plots.gradient_flow),
     facts=facts,

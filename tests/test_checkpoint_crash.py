@@ -100,7 +100,7 @@ class Killed(BaseException):
 
 def test_an_end_at_any_call_to_the_disk_leaves_the_old_newest_step_or_the_new_one(copy, monkeypatch, capsys):
     """The k-th flush, rename or removal and all later ones do not happen, for every k."""
-    calls: list[str] = []
+    calls: list[tuple[str, str]] = []
     limit = [sys.maxsize]
 
     def counted(owner: Any, name: str) -> None:
@@ -112,7 +112,7 @@ def test_an_end_at_any_call_to_the_disk_leaves_the_old_newest_step_or_the_new_on
                     for path in [path for path in Path(args[0]).rglob("*") if path.is_file()][:1]:
                         path.unlink()
                 raise Killed
-            calls.append(name)
+            calls.append((name, str(args[-1])))
             return original(*args, **kwargs)
 
         monkeypatch.setattr(owner, name, call)
@@ -133,11 +133,14 @@ def test_an_end_at_any_call_to_the_disk_leaves_the_old_newest_step_or_the_new_on
             except Killed:
                 finished = False
             limit[0] = sys.maxsize
+            calls_of_save = list(calls)
         with Checkpoints(place) as checkpoints:
             assert checkpoints.notices == []
             newest = checkpoints.latest()
             assert newest is not None
             assert_same_bits(checkpoints.restore(state(0))[0], state(newest))
+            # orbax writes a varying number of files: what counts is whether this save got to publish its step
+            assert newest == (40 if ("rename", str(place / "40")) in calls_of_save else 30)
             outcomes.append(newest)
             if last % 8 == 0 or finished:
                 checkpoints.save(50, state(50), {})
@@ -147,7 +150,6 @@ def test_an_end_at_any_call_to_the_disk_leaves_the_old_newest_step_or_the_new_on
             break
     assert len(outcomes) > 10
     assert set(outcomes) == {30, 40}
-    assert outcomes == sorted(outcomes)
     assert capsys.readouterr().err == ""
 
 

@@ -115,6 +115,16 @@ class Cell(Recurrence):
         """Whether the state map is linear in the state; wrappers answer for the cell they hold."""
         return type(self).linear is not Cell.linear
 
+    @property
+    def local_fields(self) -> tuple[str, ...] | None:
+        """State fields whose own recurrence stays inside a unit; None: the cell declares no units.
+
+        A cell that declares units keeps one along the last axis of every state field (all of one size h), and each
+        parameter that feeds the state map acts within one step on the unit (index along its last axis) mod h alone.
+        Local online rules (`recurrent.online`) need this.
+        """
+        return None
+
     def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
         """Everything random about ``num_steps`` steps, leaves ``[t, *b, ...]``, drawn outside the loop."""
         raise TypeError(f"{type(self).__name__} draws no noise")

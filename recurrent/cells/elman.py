@@ -69,6 +69,11 @@ class Elman(Cell):
         """``(d,)``."""
         return (self.input_size,)
 
+    @property
+    def local_fields(self) -> tuple[str, ...]:
+        """None of the fields: h goes round through W_h."""
+        return ()
+
     def init(self, key: Key) -> ElmanParams:
         """W_x and W_h as the fields say, b = 0."""
         key_x, key_h = jax.random.split(key)

@@ -79,6 +79,11 @@ class GRU(Cell):
         """``(d,)``."""
         return (self.input_size,)
 
+    @property
+    def local_fields(self) -> tuple[str, ...] | None:
+        """None of the fields; with the reset before the product, W_hr acts on every unit within one step."""
+        return () if self.reset == "after" else None
+
     def init(self, key: Key) -> GRUParams | GRUAfterParams:
         """Each gate's block of W_x and W_h apart, biases 0."""
         key_x, key_h = jax.random.split(key)

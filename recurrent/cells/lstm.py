@@ -95,6 +95,11 @@ class LSTM(Cell):
         """``(d,)``."""
         return (self.input_size,)
 
+    @property
+    def local_fields(self) -> tuple[str, ...]:
+        """``c``; h goes round through W_h."""
+        return ("c",)
+
     def init(self, key: Key) -> LSTMParams | PeepholeLSTMParams:
         """Each gate's block of W_x and W_h apart, biases 0 but for the forget bias, peepholes 0."""
         key_x, key_h, key_b = jax.random.split(key, 3)

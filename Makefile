@@ -13,7 +13,7 @@ timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-medium test-slow check format durations clean
+.PHONY: help demo test test-medium test-slow check format docs durations clean
 
 # Two workers on two cores: each keeps to one thread instead of one a core.
 test test-medium test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
@@ -29,8 +29,9 @@ test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
 	$(MAKE) --no-print-directory check
 	$(PYTEST) -m "$(FAST)"
 
-test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch, notebooks
+test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch, notebooks, documentation
 	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(PYTEST) -m medium --timeout 1200 -rs
 	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
 
@@ -46,15 +47,19 @@ format: $(VENV)/dev.stamp ## rewrite the code as `make test` wants it
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/docs.stamp ## the documentation as HTML, in docs/_build/html; a warning is an error
+	$(PY) -m sphinx -q -E -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
 durations: $(VENV)/dev.stamp ## measure both lanes into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
 	$(PYTEST) -m "$(FAST)" --store-durations test
 	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
 	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
 
 clean: ## remove the environment and the caches; runs stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .cache build dist *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .cache build dist docs/_build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/python.stamp:
@@ -79,3 +84,7 @@ $(VENV)/dev.stamp: pyproject.toml requirements/constraints.txt | $(VENV)/python.
 $(VENV)/torch.stamp: requirements/torch.txt requirements/constraints.txt | $(VENV)/dev.stamp
 	@echo "installing torch"
 	@$(call timed,$(PIP) -r requirements/torch.txt,$@)
+
+$(VENV)/docs.stamp: requirements/docs.txt requirements/constraints.txt | $(VENV)/dev.stamp
+	@echo "installing Sphinx"
+	@$(call timed,$(PIP) -r requirements/docs.txt,$@)

@@ -6,15 +6,24 @@
 >>> state, ys = rec.unroll(cell, params, jnp.ones((7, 32, 10)))
 """
 
-from recurrent import arrays, diagnostics, forms, initializers, losses
+from recurrent import arrays, diagnostics, forms, initializers, interop, losses, online
 from recurrent.cell import Cell, Layer, Noisy, Unsupported, state_vector
+from recurrent.cells.delta_net import DeltaNet
 from recurrent.cells.elman import Elman, irnn
 from recurrent.cells.gru import GRU
+from recurrent.cells.linear_lmu import LinearLMU
+from recurrent.cells.lru import LRU
 from recurrent.cells.lstm import LSTM
+from recurrent.cells.min_gated import MinGRU, MinLSTM
+from recurrent.cells.mlstm import MLSTM
+from recurrent.explain import explain, refusal
 from recurrent.layers import Bidirectional, stack
+from recurrent.newton import Newton, Report, solve_report
 from recurrent.parallel import Associative
 from recurrent.registry import CELLS, INITIALIZERS
-from recurrent.unroll import AUTO, Checkpointed, Sequential, mask_from_lengths, unroll
+from recurrent.solvers import AUTO, Checkpointed, Sequential
+from recurrent.streaming import Stream, stream
+from recurrent.unroll import mask_from_lengths, unroll
 from recurrent.wrappers import cut, hold, with_states, zoneout
 
 __all__ = [
@@ -22,27 +31,42 @@ __all__ = [
     "CELLS",
     "GRU",
     "INITIALIZERS",
+    "LRU",
     "LSTM",
+    "MLSTM",
     "Associative",
     "Bidirectional",
     "Cell",
     "Checkpointed",
+    "DeltaNet",
     "Elman",
     "Layer",
+    "LinearLMU",
+    "MinGRU",
+    "MinLSTM",
+    "Newton",
     "Noisy",
+    "Report",
     "Sequential",
+    "Stream",
     "Unsupported",
     "arrays",
     "cut",
     "diagnostics",
+    "explain",
     "forms",
     "hold",
     "initializers",
+    "interop",
     "irnn",
     "losses",
     "mask_from_lengths",
+    "online",
+    "refusal",
+    "solve_report",
     "stack",
     "state_vector",
+    "stream",
     "unroll",
     "with_states",
     "zoneout",

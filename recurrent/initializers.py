@@ -99,6 +99,7 @@ INITIALIZERS: dict[str, Callable[..., Array]] = {
     "spectral_radius": spectral_radius,
     "chrono": chrono,
 }
+"""The initialisers by name: what a `Spec` may begin with."""
 
 
 def check(field: str, spec: Spec) -> None:

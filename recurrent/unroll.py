@@ -1,137 +1,20 @@
-"""`unroll`: the one way through time, and the two solvers that go step by step.
+"""`unroll`: the one way through time, and `pose`, which makes of its arguments the problem that solvers solve."""
 
-A solver is a value with one method, ``solve(problem) -> (final_state, ys)``. `unroll` settles everything
-that solvers need not know about (direction, noise, checks), so that they all solve the same `Problem`.
-"""
-
-import abc
-import dataclasses
-import math
-from typing import Any, NamedTuple
+import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Int, PyTree
 
 from recurrent import arrays
 from recurrent.arrays import Key
-from recurrent.cell import Cell, Layer, Noisy
+from recurrent.cell import Cell, Layer
+from recurrent.solvers import AUTO, Problem, Solver
 
-__all__ = ["AUTO", "Auto", "Checkpointed", "Problem", "Sequential", "Solver", "mask_from_lengths", "unroll"]
-
-
-class Problem(NamedTuple):
-    """One cell, its weights and its inputs, forward in time; what a solver is given.
-
-    ``state`` is the state before the first step, ``initial`` the one at the start of a segment.
-    Within a step the order is reset, step, mask.
-    """
-
-    cell: Cell
-    weights: PyTree
-    xs: PyTree
-    noise: PyTree
-    state: PyTree
-    initial: PyTree
-    mask: Bool[Array, "t *b"] | None
-    reset: Bool[Array, "t *b"] | None
-
-    def inputs(self, x: PyTree, noise: PyTree, mask: Any) -> PyTree:
-        """What ``project`` gets for steps ``x``: padding replaced by 0, noise paired with it."""
-        clean = x if mask is None else arrays.where(mask, x, 0.0)
-        return Noisy(clean, noise) if self.cell.is_stochastic else clean
-
-    def emit(self, state: PyTree, u: PyTree, mask: Any) -> PyTree:
-        """What the cell emits from the states carried."""
-        y = self.cell.output(self.weights, state, u)
-        return y if mask is None else self.cell.mask_output(mask, y)
-
-    def over_time(self) -> PyTree:
-        """Everything with a time axis, for a scan; `step` reads one index of it."""
-        return self.xs, self.noise, self.mask, self.reset
-
-    def step(self, state: PyTree, now: PyTree) -> tuple[PyTree, PyTree]:
-        """The definition of one step: reset, step, mask."""
-        x, noise, mask, reset = now
-        if reset is not None:
-            state = arrays.where(reset, self.initial, state)
-        u = self.cell.project(self.weights, self.inputs(x, noise, mask))
-        new = self.cell.next_state(self.weights, state, u)
-        if mask is not None:
-            new = arrays.where(mask, new, state)
-        return new, self.emit(new, u, mask)
-
-
-class Solver(abc.ABC):
-    """A method of evaluating a recurrence; all of them compute the function that `Sequential` computes."""
-
-    @abc.abstractmethod
-    def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """``(final_state, ys)``; raises `Unsupported` rather than use another method than its own."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Sequential(Solver):
-    """One step after another: the definition, and the oracle of every other solver."""
-
-    def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """One `jax.lax.scan` over time."""
-        return jax.lax.scan(problem.step, problem.state, problem.over_time())
-
-
-@dataclasses.dataclass(frozen=True)
-class Checkpointed(Solver):
-    """Step by step, keeping only the state at the start of each segment for the backward pass.
-
-    The gradient needs O(T / segment + segment) memory and one more forward pass. ``segment`` None: the
-    length nearest to √T that divides T, or √T where none is near.
-    """
-
-    segment: int | None = None
-
-    def __post_init__(self) -> None:
-        """Check the range."""
-        if self.segment is not None and self.segment < 1:
-            raise ValueError(f"segment: expected at least 1, got {self.segment}")
-
-    def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """A scan over segments whose inner scan is computed again when its gradient is due."""
-        length = arrays.num_steps(problem.over_time())
-        segment = min(self.segment or _segment_near_sqrt(length), max(length, 1))
-        whole = length - length % segment
-
-        def run_segment(state: PyTree, steps: PyTree) -> tuple[PyTree, PyTree]:
-            return jax.lax.scan(problem.step, state, steps)
-
-        blocks = jax.tree.map(
-            lambda leaf: leaf[:whole].reshape(whole // segment, segment, *leaf.shape[1:]), problem.over_time()
-        )
-        # a scanned body cannot be merged with its own recomputation, so the barrier against that is not needed
-        state, ys = jax.lax.scan(jax.checkpoint(run_segment, prevent_cse=False), problem.state, blocks)
-        ys = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), ys)
-        if whole == length:
-            return state, ys
-        rest = jax.tree.map(lambda leaf: leaf[whole:], problem.over_time())
-        state, last = jax.checkpoint(run_segment)(state, rest)
-        return state, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), ys, last)
-
-
-def _segment_near_sqrt(length: int) -> int:
-    root = max(1, round(math.sqrt(length)))
-    divisors = [size for size in range(max(1, root // 2), 2 * root + 1) if length and length % size == 0]
-    return min(divisors, key=lambda size: abs(math.log(size / root)), default=root)
-
-
-@dataclasses.dataclass(frozen=True)
-class Auto(Solver):
-    """The solver that measurements recommend for a cell and its shapes; `Sequential` until there are any."""
-
-    def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """Hand over to the chosen solver."""
-        return Sequential().solve(problem)
-
-
-AUTO = Auto()
+__all__ = ["mask_from_lengths", "pose", "unroll"]
 
 
 def unroll(
@@ -174,13 +57,46 @@ def unroll(
     >>> state.c.shape, ys.shape
     ((32, 128), (7, 32, 128))
     """
-    batch = _check(cell, xs, mask, reset)
+    batch = _check_inputs(cell, xs, mask, reset)
     if isinstance(cell, Layer):
         return cell.unroll(
             params, xs, state=state, mask=mask, reset=reset, reverse=reverse, key=key, solver=solver
         )
     if not isinstance(solver, Solver):
         raise ValueError(f"solver: expected a solver such as Sequential(), got {solver!r}")
+    problem = _posed(cell, params, xs, batch, state, mask, reset, reverse, key)
+    final_state, ys = solver.solve(problem)
+    return final_state, _flip(ys) if reverse else ys
+
+
+def pose(
+    cell: Cell,
+    params: PyTree,
+    xs: PyTree,
+    *,
+    state: PyTree = None,
+    mask: Bool[Array, "t *b"] | None = None,
+    reset: Bool[Array, "t *b"] | None = None,
+    reverse: bool = False,
+    key: Key | None = None,
+) -> Problem:
+    """The problem that `unroll` hands to its solver: checked, with prepared weights, forward in time."""
+    batch = _check_inputs(cell, xs, mask, reset)
+    return _posed(cell, params, xs, batch, state, mask, reset, reverse, key)
+
+
+def _posed(
+    cell: Cell,
+    params: PyTree,
+    xs: PyTree,
+    batch: tuple[int, ...],
+    state: PyTree,
+    mask: Any,
+    reset: Any,
+    reverse: bool,
+    key: Key | None,
+) -> Problem:
+    _check_params(cell, params)
     length = arrays.num_steps(xs)
     noise = None
     if cell.is_stochastic and key is not None:
@@ -193,21 +109,22 @@ def unroll(
         # no state may cross between t - 1 and t: travelling back, the start of a segment is put back before t - 1
         moved = None if reset is None else jnp.concatenate([reset[1:], jnp.zeros_like(reset[:1])])
         xs, noise, mask, reset = _flip((xs, noise, mask, moved))
-    problem = Problem(cell, weights, xs, noise, initial if state is None else state, initial, mask, reset)
-    final_state, ys = solver.solve(problem)
-    return final_state, _flip(ys) if reverse else ys
+    return Problem(cell, weights, xs, noise, initial if state is None else state, initial, mask, reset)
 
 
 def _flip(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.flip(leaf, axis=0), tree)
 
 
-def _check(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
+def _check_inputs(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
     if not isinstance(cell, (Cell, Layer)):
         raise ValueError(f"cell: expected a Cell or a Layer, got {cell!r}")
     leading = arrays.batch_shape(xs, cell.input_shape)
     if not leading:
         raise ValueError(f"xs: expected a time axis in front of {cell.input_shape}")
+    for leaf in jax.tree.leaves(xs):
+        if jnp.issubdtype(leaf.dtype, jnp.integer):
+            raise ValueError(f"xs: expected floating numbers, got {leaf.dtype}{list(leaf.shape)}")
     for name, flag in (("mask", mask), ("reset", reset)):
         if flag is None:
             continue
@@ -218,23 +135,52 @@ def _check(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
     return leading[1:]
 
 
+@functools.lru_cache(maxsize=256)
+def _expected_params(cell: Cell) -> PyTree:
+    return jax.eval_shape(cell.init, jax.random.key(0))
+
+
+def _check_params(cell: Cell, params: PyTree) -> None:
+    expected = _expected_params(cell)
+    same = jax.tree.structure(expected) == jax.tree.structure(params)
+    if not same or arrays.tree_shape(expected) != arrays.tree_shape(params):
+        raise ValueError(f"params: expected {_describe(expected)}, got {_describe(params)}")
+
+
 def _check_state(state: PyTree, initial: PyTree) -> None:
     given, expected = (
-        [f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}" for leaf in jax.tree.leaves(tree)]
+        [(jnp.result_type(leaf), jnp.shape(leaf)) for leaf in jax.tree.leaves(tree)]
         for tree in (state, initial)
     )
     if jax.tree.structure(state) != jax.tree.structure(initial) or given != expected:
-        kinds = type(initial).__name__, type(state).__name__
         raise ValueError(
-            f"state: expected {kinds[0]} of {', '.join(expected)}, got {kinds[1]} of {', '.join(given)}"
+            f"state: expected {_describe(initial, dtypes=True)}, got {_describe(state, dtypes=True)}"
         )
+
+
+def _describe(tree: PyTree, dtypes: bool = False) -> str:
+    """``LSTMParams(w_x[3, 16], ...)``: the names and shapes of the leaves, in one line."""
+
+    def leaf_text(path: Any, leaf: Any) -> str:
+        name = jax.tree_util.keystr(path).lstrip(".")
+        return f"{name}{f': {jnp.result_type(leaf)}' if dtypes else ''}{list(jnp.shape(leaf))}"
+
+    leaves = [leaf_text(path, leaf) for path, leaf in jax.tree.leaves_with_path(tree)]
+    return f"{type(tree).__name__}({', '.join(leaves)})"
 
 
 def mask_from_lengths(lengths: Int[Array, "*b"], num_steps: int) -> Bool[Array, "t *b"]:
     """True at the first ``lengths`` steps of each sequence.
 
+    Raises:
+        ValueError: a length, where it is known while tracing, is not in 0 to ``num_steps``.
+
     >>> mask_from_lengths(jnp.array([1, 3]), 3).astype(int).tolist()
     [[1, 1], [0, 1], [0, 1]]
     """
+    if not isinstance(lengths, Tracer) and np.size(lengths):
+        for bound in (np.min(lengths), np.max(lengths)):
+            if not 0 <= bound <= num_steps:
+                raise ValueError(f"lengths: expected 0 to num_steps = {num_steps}, got {bound}")
     steps = jnp.arange(num_steps)
     return steps.reshape(-1, *(1 for _ in lengths.shape)) < lengths[None]

@@ -1,22 +1,24 @@
 """Wrappers: a cell made from a cell."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Int
 
-from recurrent import arrays
 from recurrent.arrays import Array, Bool, Key, Shape
 from recurrent.cell import Cell, Noisy
 
-__all__ = ["Cut", "WithStates", "Zoneout", "cut", "hold", "with_states", "zoneout"]
+__all__ = ["Cut", "Residual", "WithStates", "Zoneout", "cut", "hold", "residual", "with_states", "zoneout"]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Wrapper(Cell):
+class Wrapper(Cell):
     """A cell that hands everything on; a wrapper derives from it and changes one thing."""
 
+    # whether the state map is still the cell's own: then its linear form and its local fields are handed on
+    keeps_map: ClassVar[bool] = False
     cell: Cell
 
     @property
@@ -61,15 +63,26 @@ class _Wrapper(Cell):
         """As of the cell inside."""
         return self.cell.is_stochastic
 
+    def linear(self, weights: Any, u: Any) -> Any:
+        """As of the cell inside."""
+        return self.cell.linear(weights, u)
+
     @property
     def has_linear_form(self) -> bool:
-        """A wrapper that changes the state map has none; one that does not says so."""
-        return False
+        """As of the cell inside where the state map is kept; otherwise there is none."""
+        return self.keeps_map and self.cell.has_linear_form
+
+    @property
+    def local_fields(self) -> tuple[str, ...] | None:
+        """As of the cell inside where the state map is kept; otherwise no units are declared."""
+        return self.cell.local_fields if self.keeps_map else None
 
 
 @dataclasses.dataclass(frozen=True)
-class WithStates(_Wrapper):
+class WithStates(Wrapper):
     """Emits ``(y, state after the step)``; see `with_states`."""
+
+    keeps_map = True
 
     def output(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
         """The cell's output and its state."""
@@ -78,15 +91,6 @@ class WithStates(_Wrapper):
     def mask_output(self, mask: Any, y: tuple[Any, Any]) -> tuple[Any, Any]:
         """The output is 0 at a masked step, the state is the one carried."""
         return self.cell.mask_output(mask, y[0]), y[1]
-
-    def linear(self, weights: Any, u: Any) -> Any:
-        """As of the cell inside."""
-        return self.cell.linear(weights, u)
-
-    @property
-    def has_linear_form(self) -> bool:
-        """As of the cell inside."""
-        return self.cell.has_linear_form
 
 
 def with_states(cell: Cell) -> WithStates:
@@ -101,6 +105,56 @@ def with_states(cell: Cell) -> WithStates:
     return WithStates(cell)
 
 
+class ResidualInput(NamedTuple):
+    """The projected input of a `Residual` cell: the input as it came, and the cell's own."""
+
+    x: Any
+    u: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Residual(Wrapper):
+    """The input added to the output; see `residual`."""
+
+    keeps_map = True
+
+    def __post_init__(self) -> None:
+        """Check that the two can be added."""
+        given, emitted = self.cell.input_shape, self.cell.output_shape
+        if given != emitted:
+            raise ValueError(f"cell: expected outputs of shape {given}, like its inputs, got {emitted}")
+
+    def project(self, weights: Any, x: Any) -> ResidualInput:
+        """The input, without its noise, beside the cell's own projection."""
+        return ResidualInput(Noisy.of(x).x, self.cell.project(weights, x))
+
+    def next_state(self, weights: Any, state: Any, u: ResidualInput) -> Any:
+        """As of the cell inside."""
+        return self.cell.next_state(weights, state, u.u)
+
+    def linear(self, weights: Any, u: ResidualInput) -> Any:
+        """As of the cell inside."""
+        return self.cell.linear(weights, u.u)
+
+    def output(self, weights: Any, state: Any, u: ResidualInput) -> Any:
+        """x + y."""
+        return jax.tree.map(jnp.add, u.x, self.cell.output(weights, state, u.u))
+
+
+def residual(cell: Cell) -> Residual:
+    """The cell that emits x + y; ValueError where its inputs and outputs differ in shape.
+
+    Source: He et al. (2016), "Deep residual learning for image recognition"; between recurrent layers Wu et al.
+    (2016), "Google's neural machine translation system".
+
+    >>> import recurrent as rec
+    >>> cell = residual(rec.Elman(2, 2))  # with parameters of 0 it emits its input
+    >>> rec.unroll(cell, jax.tree.map(jnp.zeros_like, cell.init(jax.random.key(0))), jnp.ones((1, 2)))[1].tolist()
+    [[1.0, 1.0]]
+    """
+    return Residual(cell)
+
+
 class ZoneoutInput(NamedTuple):
     """The projected input of a `Zoneout` cell: which entries keep their old value, and the cell's own input."""
 
@@ -109,14 +163,14 @@ class ZoneoutInput(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Zoneout(_Wrapper):
+class Zoneout(Wrapper):
     """State entries that keep their old value at random; see `zoneout`."""
 
     rates: tuple[tuple[str, float | int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        fields = _state_fields(self.cell)
+        fields = state_fields(self.cell)
         for name, rate in self.rates:
             if name not in fields:
                 raise ValueError(f"rates: expected a field of the state ({', '.join(fields)}), got {name!r}")
@@ -150,7 +204,7 @@ class Zoneout(_Wrapper):
     def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
         """``(which entries keep their value, the noise of the cell inside)``."""
         key_own, key_inner = jax.random.split(key)
-        fields = _state_fields(self.cell)
+        fields = state_fields(self.cell)
         own = {}
         for index, (name, rate) in enumerate(self.rates):
             shape = (num_steps, *batch_shape, *fields[name].shape)
@@ -164,7 +218,9 @@ class Zoneout(_Wrapper):
         return True
 
 
-def _state_fields(cell: Cell) -> dict[str, jax.ShapeDtypeStruct]:
+def state_fields(cell: Cell) -> dict[str, jax.ShapeDtypeStruct]:
+    """The fields of the state of one sequence, by name."""
+
     def first_state() -> Any:
         return cell.initial_state(cell.prepare(cell.init(jax.random.key(0))), ())
 
@@ -186,14 +242,14 @@ def zoneout(cell: Cell, **rates: float | int) -> Zoneout:
 
 
 @dataclasses.dataclass(frozen=True)
-class Cut(_Wrapper):
+class Cut(Wrapper):
     """No gradient flows back through the named state fields; see `cut`."""
 
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the names."""
-        known = _state_fields(self.cell)
+        known = state_fields(self.cell)
         for name in self.fields:
             if name not in known:
                 raise ValueError(f"fields: expected a field of the state ({', '.join(known)}), got {name!r}")
@@ -223,14 +279,16 @@ def hold(noise: Any, reset: Bool[Array, "t *b"] | None) -> Any:
     >>> hold(jnp.arange(4.0)[:, None], jnp.array([[False], [False], [True], [False]]))[:, 0].tolist()
     [0.0, 0.0, 2.0, 2.0]
     """
-    steps = arrays.num_steps(noise)
     if reset is None:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], leaf.shape), noise)
-    positions = jnp.arange(steps).reshape(-1, *(1 for _ in reset.shape[1:]))
-    starts = jax.lax.cummax(jnp.where(reset, positions, 0), axis=0)
+    positions = jnp.arange(len(reset)).reshape(-1, *(1 for _ in reset.shape[1:]))
+    return take_steps(noise, jax.lax.cummax(jnp.where(reset, positions, 0), axis=0))
+
+
+def take_steps(tree: Any, index: Int[Array, "n *b"]) -> Any:
+    """The entries of each sequence at steps of its own, ``[t, *b, ...] -> [n, *b, ...]``."""
 
     def take(leaf: Array) -> Array:
-        index = jnp.expand_dims(starts, tuple(range(starts.ndim, leaf.ndim)))
-        return jnp.take_along_axis(leaf, index, axis=0)
+        return jnp.take_along_axis(leaf, jnp.expand_dims(index, tuple(range(index.ndim, leaf.ndim))), axis=0)
 
-    return jax.tree.map(take, noise)
+    return jax.tree.map(take, tree)

@@ -35,7 +35,9 @@ HELPERS = (
     "contract_runs",
     "lab_fixtures",
     "lab_runs",
+    "online_runs",
     "references",
+    "references_linear",
 )
 pytest.register_assert_rewrite(*HELPERS)
 
@@ -112,7 +114,7 @@ def stamps(lane: str) -> dict[str, float]:
     """Seconds of the lane's steps before its tests, as the Makefile left them in ``.venv``."""
     steps = {
         "test": {"install": "dev", "check": "check"},
-        "test-medium": {"install torch": "torch", "notebooks": "notebooks"},
+        "test-medium": {"install torch": "torch", "install docs": "docs", "notebooks": "notebooks"},
     }
     paths = {step: ROOT / ".venv" / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
     return {

@@ -20,7 +20,17 @@ from jaxtyping import jaxtyped
 import recurrent as rec
 from recurrent import arrays
 
-SOLVERS = (rec.Sequential(), rec.Checkpointed(), rec.Checkpointed(4), rec.Associative(), rec.Associative(4))
+SOLVERS = (
+    rec.Sequential(),
+    rec.Sequential(None),
+    rec.Sequential(4),
+    rec.Checkpointed(),
+    rec.Checkpointed(4),
+    rec.Checkpointed((4, 2)),
+    rec.Associative(),
+    rec.Associative(4),
+    rec.Newton(4),
+)
 
 
 def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:

@@ -7,7 +7,7 @@ import pytest
 from awkward_cells import MatrixMemoryState
 
 from recurrent import arrays
-from recurrent.forms import Diagonal, Form, ScalarDecay
+from recurrent.forms import Composable, Constant, Delta, Dense, Diagonal, Form, ScalarDecay
 
 STEPS, BATCH, SIZE = 7, 2, 3
 
@@ -35,16 +35,47 @@ def scalar_decay(rng):
     return ScalarDecay(-jnp.abs(normal(rng, STEPS, BATCH)), memory(rng, STEPS, BATCH)), memory(rng, BATCH)
 
 
-FORMS = {
+def dense(rng, *rows):
+    a = normal(rng, STEPS, BATCH, SIZE, SIZE) * 0.5
+    return Dense(a, {"h": normal(rng, STEPS, BATCH, *rows, SIZE)}), {"h": normal(rng, BATCH, *rows, SIZE)}
+
+
+def constant(rng, *rows):
+    a, b = normal(rng, SIZE, SIZE) * 0.5, {"h": normal(rng, STEPS, BATCH, *rows, SIZE)}
+    return Constant(a, b), {"h": normal(rng, BATCH, *rows, SIZE)}
+
+
+def delta(rng, *heads, steps=STEPS):
+    k = normal(rng, steps, BATCH, *heads, SIZE)
+    form = Delta(
+        log_a=-0.3 * jnp.abs(normal(rng, steps, BATCH, *heads)),
+        k=k / jnp.linalg.norm(k, axis=-1, keepdims=True),
+        beta=jnp.asarray(rng.uniform(0, 2, size=(steps, BATCH, *heads))),
+        v=normal(rng, steps, BATCH, *heads, 2),
+    )
+    return form, {"h": normal(rng, BATCH, *heads, 2, SIZE)}
+
+
+COMPOSABLE = {
     "real": lambda rng: diagonal(rng, False),
     "complex": lambda rng: diagonal(rng, True),
     "scalar decay": scalar_decay,
+    "dense": dense,
+    "dense of rows": lambda rng: dense(rng, 2),
+}
+FORMS = {
+    **COMPOSABLE,
+    "constant": constant,
+    "constant of rows": lambda rng: constant(rng, 2),
+    "delta": delta,
+    "delta of heads": lambda rng: delta(rng, 2),
+    "delta over several blocks": lambda rng: delta(rng, steps=53),
 }
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=COMPOSABLE)
 def example(request, float64):
-    """A form over time and a state."""
+    """A form over time whose maps compose, and a state."""
     return FORMS[request.param](np.random.default_rng(1))
 
 
@@ -84,18 +115,69 @@ def test_a_constant_forgets(example):
     close(first.compose(first.constant(state)).apply(other), first.apply(state))
 
 
-@pytest.mark.parametrize("chunk", [None, 1, 2, 3, 7, 100])
-def test_the_scan_is_the_loop(example, chunk):
-    forms, state = example
-    rng = np.random.default_rng(2)
-    mask, reset = (jnp.asarray(rng.random((STEPS, BATCH)) < rate) for rate in (0.7, 0.3))
+@pytest.mark.parametrize("flagged", ["mask", "reset", "mask and reset", ""])
+@pytest.mark.parametrize("name", FORMS)
+def test_the_scan_is_the_loop(name, flagged, float64):
+    forms, state = FORMS[name](np.random.default_rng(1))
+    rng, steps = np.random.default_rng(2), arrays.num_steps(forms[-1])
+    mask, reset = (jnp.asarray(rng.random((steps, BATCH)) < rate) for rate in (0.7, 0.2))
     initial = jax.tree.map(lambda leaf: leaf * 0.3, state)
     expected, now = [], state
-    for t in range(STEPS):
-        now = arrays.where(reset[t], initial, now)
-        now = arrays.where(mask[t], at(forms, t).apply(now), now)
+    for t in range(steps):
+        form = forms._replace(b=at(forms.b, t)) if isinstance(forms, Constant) else at(forms, t)
+        now = arrays.where(reset[t], initial, now) if "reset" in flagged else now
+        now = arrays.where(mask[t], form.apply(now), now) if "mask" in flagged else form.apply(now)
         expected.append(now)
-    close(forms.scan(state, mask, reset, initial, chunk), jax.tree.map(lambda *s: jnp.stack(s), *expected))
+    found = forms.scan(
+        state, mask if "mask" in flagged else None, reset if "reset" in flagged else None, initial
+    )
+    close(found, jax.tree.map(lambda *s: jnp.stack(s), *expected))
+
+
+@pytest.mark.parametrize("name", ["constant", "constant of rows", "delta", "delta over several blocks"])
+def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64):
+    forms, state = FORMS[name](np.random.default_rng(1))
+    whole = forms.dense() if isinstance(forms, Constant) else forms.dense(state)
+    rng = np.random.default_rng(2)
+    steps = arrays.num_steps(whole.b)
+    reset = jnp.asarray(rng.random((steps, BATCH)) < 0.2)
+    if name == "constant of rows":  # each row is a sequence of its own to the matrices
+        reset = None
+    initial = jax.tree.map(lambda leaf: leaf * 0.3, state)
+    close(forms.scan(state, None, reset, initial), whole.scan(state, None, reset, initial))
+
+
+def test_powers_of_one_matrix_are_fewer_products_than_a_scan_of_matrices(float64):
+    forms, state = constant(np.random.default_rng(1))
+
+    def products(form):
+        program = jax.make_jaxpr(lambda: form.scan(state, None, None, state))()
+        sizes = [
+            equation.outvars[0].aval.size for equation in program.eqns if "dot" in equation.primitive.name
+        ]
+        return sum(sizes)
+
+    # one vector a step and level, and log2 T squares of A
+    assert products(forms) <= 2 * (STEPS + 1) * BATCH * SIZE + 3 * SIZE * SIZE
+    assert products(forms.dense()) > STEPS * BATCH * SIZE * SIZE
+
+
+def test_the_delta_rule_replaces_what_a_key_holds(float64):
+    """With β = 1 and a unit key, what is read with that key is exactly the new value, whatever was there."""
+    form, state = delta(np.random.default_rng(6))
+    form = form._replace(log_a=jnp.zeros_like(form.log_a), beta=jnp.ones_like(form.beta))
+    states = form.scan(state, None, None, state)["h"]
+    np.testing.assert_allclose(jnp.einsum("tbvk,tbk->tbv", states, form.k), form.v, atol=1e-13)
+
+
+def test_delta_decays_by_any_amount_without_overflow():
+    form, state = delta(np.random.default_rng(7), steps=40)
+    form = form._replace(log_a=form.log_a * 1e4)
+
+    def last(log_a):
+        return jnp.sum(form._replace(log_a=log_a).scan(state, None, None, state)["h"])
+
+    assert np.isfinite(jax.grad(last)(form.log_a)).all()
 
 
 def test_diagonal_against_matrices(float64):
@@ -118,10 +200,11 @@ def test_scalar_decay_in_true_scale(float64):
 def test_scalar_decay_keeps_its_range_where_the_plain_recurrence_overflows(float64):
     form, state = scalar_decay(np.random.default_rng(5))
     form = form._replace(b=form.b._replace(m=form.b.m + 2000.0))
-    states = form.scan(state, None, None, state, None)
+    states = form.scan(state, None, None, state)
     assert np.isfinite(jax.tree.leaves(states)[0]).all() and np.max(np.abs(states.c)) < 100
 
 
 def test_a_form_without_an_operation_cannot_be_made():
-    with pytest.raises(TypeError, match="abstract"):
-        Form()
+    for kind in (Form, Composable):
+        with pytest.raises(TypeError, match="abstract"):
+            kind()

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
+EXTRA_PINS = [ROOT / "requirements" / name for name in ("torch.txt", "docs.txt")]
 MAX_LINES = 300
 
 
@@ -98,7 +99,7 @@ def test_the_patterns_find_what_they_are_for():
 
 def pins() -> dict[str, str]:
     found = {}
-    for path in (CONSTRAINTS, ROOT / "requirements" / "torch.txt"):
+    for path in (CONSTRAINTS, *EXTRA_PINS):
         for line in path.read_text().splitlines():
             if line and not line.startswith("#"):
                 pin = re.fullmatch(r"([A-Za-z0-9_.-]+)==([A-Za-z0-9.]+)", line)
@@ -126,18 +127,16 @@ def test_every_requirement_is_pinned_within_its_bound():
         assert requirement.specifier.contains(pin), f"{requirement} is pinned at {pin}"
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="the pins were frozen on Linux; other systems need a few names more"
-)
-def test_all_that_the_requirements_bring_along_is_pinned():
-    todo, seen = requirements("dev"), set()
+def check_pinned(asked: list[Requirement]) -> None:
+    """Each requirement, and all that it brings along, is installed in the version pinned."""
+    todo, seen = list(asked), set()
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)
         if (name, *sorted(requirement.extras)) in seen:
             continue
         seen.add((name, *sorted(requirement.extras)))
-        assert name in pins(), f"{name}: comes with the dev extra, is not in requirements/{CONSTRAINTS.name}"
+        assert name in pins(), f"{name}: is brought along, is not in requirements/{CONSTRAINTS.name}"
         assert importlib.metadata.version(name) == pins()[name], (
             f"{name}: installed in another version than pinned"
         )
@@ -148,7 +147,25 @@ def test_all_that_the_requirements_bring_along_is_pinned():
                 inner.marker.evaluate(environment) for environment in environments
             ):
                 todo.append(inner)
-    assert len(seen) > len(requirements("dev"))
+    assert len(seen) > len(asked)
+
+
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="the pins were frozen on Linux; other systems need a few names more"
+)
+
+
+@linux
+def test_all_that_the_requirements_bring_along_is_pinned():
+    check_pinned(requirements("dev"))
+
+
+@linux
+@pytest.mark.medium
+def test_all_that_the_documentation_needs_is_pinned():
+    pytest.importorskip("sphinx")
+    lines = (ROOT / "requirements" / "docs.txt").read_text().splitlines()
+    check_pinned([Requirement(line) for line in lines if not line.startswith("#")])
 
 
 def test_one_version():

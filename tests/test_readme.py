@@ -2,36 +2,16 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
+
+import code_blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
-# Each block is compiled where it stands, so that a traceback names README's line; prompts are checked as doctests.
-RUN_BLOCKS = """
-import doctest, re, sys
-text, names = open("README.md").read(), {"__name__": "readme"}
-for block in re.finditer(r"^```python\\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-    line = text[: block.start(1)].count("\\n")
-    if ">>>" in block[1]:
-        test = doctest.DocTestParser().get_doctest(block[1], names, "README.md", "README.md", line)
-        failed = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(
-            test, clear_globs=False
-        ).failed
-        if failed:
-            sys.exit(1)
-        names = test.globs
-    else:
-        exec(compile("\\n" * line + block[1], "README.md", "exec"), names)
-"""
-
 
 def test_the_python_blocks_run():
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", RUN_BLOCKS], cwd=ROOT, capture_output=True, text=True
-    )
+    done = code_blocks.run(ROOT / "README.md")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

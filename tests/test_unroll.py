@@ -26,11 +26,16 @@ def test_no_steps_and_one_step(name, solver):
     cell = AWKWARD[name]
     params = cell.init(jax.random.key(0))
     start, _ = rec.unroll(cell, params, inputs(3))
+    refusing = rec.Sequential, rec.Checkpointed, rec.Associative
     for options in ({}, {"reverse": True}):
         state, ys = rec.unroll(cell, params, inputs(0), state=start, solver=solver, **options)
         assert ys.shape == (0, 2, *cell.output_shape)
         jax.tree.map(np.testing.assert_array_equal, state, start)
         x = inputs(1)
+        if isinstance(solver, refusing) and 4 in jax.tree.leaves(dataclasses.astuple(solver)):
+            with pytest.raises(ValueError, match="expected at most 1, the length of the time axis, got 4"):
+                rec.unroll(cell, params, x, state=start, solver=solver, **options)
+            continue
         weights = cell.prepare(params)
         after, y = cell.step(weights, start, cell.project(weights, x[0]))
         state, ys = rec.unroll(cell, params, x, state=start, solver=solver, **options)
@@ -90,6 +95,8 @@ def test_inputs_and_outputs_may_be_pytrees():
     check_cell(TimedCell(), solvers=(rec.Checkpointed(4),))
 
 
+LSTM_PARAMS = LSTM.init(jax.random.key(0))
+LRU = AWKWARD["lru"]
 GOOD = {"cell": LSTM, "xs": jnp.zeros((5, 2, 3))}
 
 
@@ -109,19 +116,36 @@ GOOD = {"cell": LSTM, "xs": jnp.zeros((5, 2, 3))}
         ({"cell": "lstm"}, "cell: expected a Cell or a Layer, got 'lstm'"),
         (
             {"state": (jnp.zeros((2, 4)),)},
-            r"expected LSTMState of float32\[2, 4\], float32\[2, 4\], got tuple",
+            r"expected LSTMState\(h: float32\[2, 4\], c: float32\[2, 4\]\), got tuple",
         ),
         (
             {"state": LSTM.initial_state(LSTM.init(jax.random.key(0)), ())},
-            r"state: .* got LSTMState of float32\[4\]",
+            r"state: .* got LSTMState\(h: float32\[4\]",
         ),
+        (
+            {"state": jax.tree.map(lambda s: s.astype(int), LSTM.initial_state(LSTM_PARAMS, (2,)))},
+            r"state: .* got LSTMState\(h: int32\[2, 4\]",
+        ),
+        ({"xs": jnp.zeros((5, 2, 3), int)}, r"xs: expected floating numbers, got int32\[5, 2, 3\]"),
+        (
+            {"params": rec.GRU(3, 4).init(jax.random.key(0))},
+            r"params: expected LSTMParams\(w_x\[3, 16\], .*, got GRUAfterParams\(w_x\[3, 12\]",
+        ),
+        (
+            {"params": LSTM_PARAMS._replace(w_h=LSTM_PARAMS.w_h.T)},
+            r"params: expected .*w_h\[4, 16\].*got .*w_h\[16, 4\]",
+        ),
+        ({"solver": rec.Sequential(6)}, "projection: expected at most 5, .* got 6"),
+        ({"solver": rec.Checkpointed(6)}, "segment: expected at most 5, the length of the time axis, got 6"),
+        ({"cell": LRU, "solver": rec.Associative(6)}, "chunk: expected at most 5, .*, got 6"),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, dict) else "",
 )
 def test_a_wrong_argument_is_named_in_one_line(wrong, message):
     given = {**GOOD, **wrong}
+    params = given.pop("params", LRU.init(jax.random.key(0)) if given["cell"] is LRU else LSTM_PARAMS)
     with pytest.raises(ValueError, match=message) as error:
-        _unchecked_unroll(given.pop("cell"), LSTM.init(jax.random.key(0)), given.pop("xs"), **given)
+        _unchecked_unroll(given.pop("cell"), params, given.pop("xs"), **given)
     assert "\n" not in str(error.value)
 
 
@@ -135,8 +159,15 @@ _unchecked_unroll = getattr(rec.unroll, "__wrapped__", rec.unroll)
 
 
 def test_mask_from_lengths():
-    lengths = jnp.array([[0, 1], [3, 5]])
+    lengths = jnp.array([[0, 1], [3, 4]])
     mask = rec.mask_from_lengths(lengths, 4)
     assert mask.dtype == bool
     expected = [[t < length for length in lengths.ravel()] for t in range(4)]
     np.testing.assert_array_equal(mask.reshape(4, 4), expected)
+    np.testing.assert_array_equal(jax.jit(rec.mask_from_lengths, static_argnums=1)(lengths, 4), mask)
+
+
+@pytest.mark.parametrize("wrong", [5, -1])
+def test_lengths_beyond_the_sequence_are_refused_where_they_are_known(wrong):
+    with pytest.raises(ValueError, match=f"lengths: expected 0 to num_steps = 4, got {wrong}"):
+        rec.mask_from_lengths(jnp.array([1, wrong]), 4)

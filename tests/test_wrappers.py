@@ -1,11 +1,14 @@
-"""Wrappers against hand-made loops: zoneout, states over time, cut gradients, held noise."""
+"""Wrappers against hand-made loops: zoneout, states over time, cut gradients, held noise, residual connections."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from awkward_cells import LRU
+from contract import check_cell
 
 import recurrent as rec
+from recurrent.wrappers import residual
 
 SOLVERS = (rec.Sequential(), rec.Checkpointed(), rec.Checkpointed(4))
 
@@ -116,8 +119,6 @@ def test_with_states_emits_the_state_after_each_step_and_the_carried_one_at_padd
 
 
 def test_with_states_keeps_the_linear_form():
-    from awkward_cells import LRU
-
     inner = LRU(3, 4)
     params, xs = example(inner)
     _, (_, states) = rec.unroll(rec.with_states(inner), params, xs, solver=rec.Associative())
@@ -175,3 +176,64 @@ def test_hold_is_constant_within_segments():
         expected = np.take_along_axis(np.asarray(noise[leaf]).reshape(6, 2), starts, axis=0)
         np.testing.assert_array_equal(np.asarray(held[leaf]).reshape(6, 2), expected)
     np.testing.assert_array_equal(rec.hold(noise, None)["b"], np.tile([0, 1], (6, 1)))
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("name", ["lstm", "lru", "zoneout"])
+def test_residual_cells_keep_the_contract(name):
+    cell = {
+        "lstm": residual(rec.LSTM(4, 4)),
+        "lru": residual(LRU(2, 4)),
+        "zoneout": residual(rec.zoneout(rec.GRU(4, 4), h=0.3)),
+    }[name]
+    solvers = rec.Sequential(), rec.Checkpointed(4), rec.Associative(), rec.Associative(4)
+    verdicts = check_cell(cell, solvers=solvers)
+    assert [verdicts[solver] == "ok" for solver in solvers] == [True, True] + [name == "lru"] * 2
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_residual_adds_the_input(solver, float64):
+    inner = rec.zoneout(rec.GRU(4, 4), h=0.3)
+    cell = residual(inner)
+    params, xs = example(cell)
+    mask = jnp.asarray(np.random.default_rng(0).random((9, 3)) < 0.6)
+    padded = jnp.where(mask[..., None], xs, jnp.nan)
+    for key in (None, jax.random.key(2)):
+        state, ys = rec.unroll(cell, params, padded, mask=mask, key=key, solver=solver)
+        expected_state, expected = rec.unroll(inner, params, xs, mask=mask, key=key, solver=solver)
+        np.testing.assert_allclose(ys, jnp.where(mask[..., None], xs + expected, 0.0), atol=1e-14)
+        np.testing.assert_array_equal(state.h, expected_state.h)
+
+
+def test_a_residual_stack_is_a_stack_of_residual_cells(float64):
+    parts = rec.LSTM(4, 4), rec.zoneout(rec.GRU(4, 4), h=0.3)
+    layer, cells = rec.stack(*parts, residual=True), rec.stack(*map(residual, parts))
+    params, xs = example(layer, steps=6, batch=2)
+    mask = rec.mask_from_lengths(jnp.array([6, 3]), 6)
+    padded = jnp.where(mask[..., None], xs, jnp.nan)
+    for key in (None, jax.random.key(3)):
+        found, expected = (rec.unroll(one, params, padded, mask=mask, key=key) for one in (layer, cells))
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-14), found, expected)
+    weights = layer.prepare(params)
+    state, ys = layer.initial_state(weights, (2,)), []
+    for x in xs:
+        state, y = layer.step(weights, state, layer.project(weights, x))
+        ys.append(y)
+    np.testing.assert_allclose(jnp.stack(ys), rec.unroll(cells, params, xs)[1], atol=1e-14)
+
+
+def test_what_is_known_of_the_state_map_is_handed_on_where_it_is_kept():
+    kept = (residual(LRU(2, 4)), rec.with_states(LRU(2, 4)), rec.with_states(residual(LRU(2, 4))))
+    assert all(cell.has_linear_form for cell in kept)
+    assert not any(
+        cell.has_linear_form for cell in (rec.zoneout(LRU(2, 4), h=0.1), rec.cut(LRU(2, 4), ("h",)))
+    )
+    assert residual(rec.LSTM(4, 4)).local_fields == rec.LSTM(4, 4).local_fields == ("c",)
+    assert rec.cut(rec.LSTM(4, 4), ("h",)).local_fields is None
+
+
+def test_residual_refuses_shapes_that_cannot_be_added():
+    with pytest.raises(
+        ValueError, match=r"cell: expected outputs of shape \(3,\), like its inputs, got \(4,\)"
+    ):
+        residual(rec.LSTM(3, 4))

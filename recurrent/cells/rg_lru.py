@@ -1,0 +1,151 @@
+"""The real-gated linear recurrent unit of Griffin: a diagonal recurrence whose decay is gated by the input.
+
+    v  = x W_x + b_x
+    r, i = σ(v W_r + b_r), σ(v W_i + b_i)        W_r and W_i block-diagonal; recurrence gate and input gate
+    log a = -c softplus(-Λ) ⊙ r,  c = 8          a = σ(Λ)^(c r) in (0, 1)
+    h' = a ⊙ h + √(1 - a²) ⊙ (i ⊙ v)             the root keeps the variance of h near that of i ⊙ v
+
+Source: De, Smith, Fernando et al. (2024), "Griffin: mixing gated linear recurrences with local attention for efficient
+language models". Differs: the projection in front has a bias and is the only part of the recurrent block here; its
+convolution and its gated branch are left out. 1 - a² is kept from below at 10⁻¹², so that the root has a gradient
+where a gate is closed; the authors' code bounds the gradient alone.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from recurrent import forms, initializers
+from recurrent.arrays import Key
+from recurrent.cell import Cell
+from recurrent.initializers import Spec
+
+__all__ = ["RGLRU", "RGLRUInputs", "RGLRUParams", "RGLRUState", "RGLRUWeights"]
+
+EXPONENT = 8.0
+"""c."""
+SMALLEST = 1e-12
+"""What 1 - a² is kept above."""
+
+
+class RGLRUParams(NamedTuple):
+    """The parameters of `RGLRU`; ``p`` is h / blocks."""
+
+    w_x: Float[Array, "d h"]
+    b_x: Float[Array, " h"]
+    w_r: Float[Array, "blocks p p"]
+    b_r: Float[Array, " h"]
+    w_i: Float[Array, "blocks p p"]
+    b_i: Float[Array, " h"]
+    decay: Float[Array, " h"]
+
+
+class RGLRUWeights(NamedTuple):
+    """What `RGLRU.prepare` makes: the gates of each block side by side, r and i, and c softplus(-Λ)."""
+
+    w_x: Float[Array, "d h"]
+    b_x: Float[Array, " h"]
+    w_gates: Float[Array, "blocks p gates"]
+    b_gates: Float[Array, "blocks gates"]
+    rate: Float[Array, " h"]
+
+
+class RGLRUInputs(NamedTuple):
+    """What `RGLRU.project` makes: a, and √(1 - a²) ⊙ i ⊙ v."""
+
+    a: Float[Array, "*b h"]
+    drive: Float[Array, "*b h"]
+
+
+class RGLRUState(NamedTuple):
+    """The state of `RGLRU`."""
+
+    h: Float[Array, "*b h"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RGLRU(Cell):
+    """Real-gated linear recurrent unit.
+
+    Equations and source: the head of this module. The matrices of the gates have ``blocks`` blocks on the diagonal
+    (the paper: 16). At the start σ(Λ)^c is uniform in [``min_radius``, ``max_radius``].
+
+    >>> cell = RGLRU(input_size=2, hidden_size=4, blocks=2)
+    >>> weights = cell.prepare(cell.init(jax.random.key(0)))
+    >>> state, y = cell.step(weights, cell.initial_state(weights, ()), cell.project(weights, jnp.zeros(2)))
+    >>> y.tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
+
+    input_size: int
+    hidden_size: int
+    blocks: int = 1
+    min_radius: float | int = 0.9
+    max_radius: float | int = 0.999
+    input_init: Spec = "glorot"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.blocks < 1 or self.hidden_size % self.blocks:
+            raise ValueError(f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}")
+        if not 0.0 < self.min_radius <= self.max_radius < 1.0:
+            raise ValueError(
+                f"min_radius: expected a number in (0, max_radius], max_radius below 1, got {self.min_radius} "
+                f"and {self.max_radius}"
+            )
+        initializers.check("input_init", self.input_init)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(d,)``."""
+        return (self.input_size,)
+
+    def init(self, key: Key) -> RGLRUParams:
+        """W_x as ``input_init`` says, gates N(0, 1/p), biases 0, Λ as the class says."""
+        key_x, key_r, key_i, key_decay = jax.random.split(key, 4)
+        h, p = self.hidden_size, self.hidden_size // self.blocks
+        power = jax.random.uniform(key_decay, (h,), minval=self.min_radius, maxval=self.max_radius)
+        log_a = jnp.log(power) / EXPONENT
+        return RGLRUParams(
+            w_x=initializers.initialize(self.input_init, key_x, (self.input_size, h)),
+            b_x=jnp.zeros(h),
+            w_r=jax.random.normal(key_r, (self.blocks, p, p)) / p**0.5,
+            b_r=jnp.zeros(h),
+            w_i=jax.random.normal(key_i, (self.blocks, p, p)) / p**0.5,
+            b_i=jnp.zeros(h),
+            # the log-odds of a, without the cancellation of 1 - a
+            decay=log_a - jnp.log(-jnp.expm1(log_a)),
+        )
+
+    def prepare(self, params: RGLRUParams) -> RGLRUWeights:
+        """One product a block for both gates."""
+        b_r, b_i = (bias.reshape(self.blocks, -1) for bias in (params.b_r, params.b_i))
+        return RGLRUWeights(
+            w_x=params.w_x,
+            b_x=params.b_x,
+            w_gates=jnp.concatenate([params.w_r, params.w_i], axis=-1),
+            b_gates=jnp.concatenate([b_r, b_i], axis=-1),
+            rate=EXPONENT * jax.nn.softplus(-params.decay),
+        )
+
+    def initial_state(self, weights: RGLRUWeights, batch_shape: tuple[int, ...]) -> RGLRUState:
+        """h = 0."""
+        return RGLRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.rate.dtype))
+
+    def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"]) -> RGLRUInputs:
+        """The decay, and what is added."""
+        v = x @ weights.w_x + weights.b_x
+        parts = v.reshape(*v.shape[:-1], self.blocks, -1)
+        z = jnp.einsum("...kp,kpq->...kq", parts, weights.w_gates) + weights.b_gates
+        r, i = (gate.reshape(v.shape) for gate in jnp.split(jax.nn.sigmoid(z), 2, axis=-1))
+        log_a = -weights.rate * r
+        # 1 - a², which would cancel for a near 1
+        rest = jnp.maximum(-jnp.expm1(2.0 * log_a), SMALLEST)
+        return RGLRUInputs(a=jnp.exp(log_a), drive=jnp.sqrt(rest) * i * v)
+
+    def linear(self, weights: RGLRUWeights, u: RGLRUInputs) -> forms.Diagonal:
+        """h' = a ⊙ h + √(1 - a²) ⊙ (i ⊙ v)."""
+        return forms.Diagonal(RGLRUState(u.a), RGLRUState(u.drive))

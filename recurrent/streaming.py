@@ -1,0 +1,52 @@
+"""One step at a time, as the inputs arrive: the numbers of `recurrent.unroll` without its sequence."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import PyTree
+
+from recurrent.cell import Cell, Layer, Noisy
+
+__all__ = ["Stream", "stream"]
+
+
+class Stream(NamedTuple):
+    """A network between two inputs: ``state, y = step(state, x)``."""
+
+    state: PyTree
+    step: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
+
+
+def stream(cell: Cell | Layer, params: PyTree, batch_shape: tuple[int, ...] = ()) -> Stream:
+    """A cell, or a `stack` of cells, made ready for use in real time.
+
+    The weights are prepared once; ``step(state, x[*b, *input_shape]) -> (state, y)`` is compiled at its first call and
+    takes over the memory of the state that it is given, which must not be used again. Stochastic wrappers run in
+    evaluation mode.
+
+    Raises:
+        TypeError: the layer needs whole sequences.
+
+    >>> import jax.numpy as jnp, recurrent as rec
+    >>> cell = rec.LSTM(2, 3)
+    >>> params, xs = cell.init(jax.random.key(0)), jnp.ones((5, 2))
+    >>> state, step = stream(cell, params)
+    >>> for x in xs:
+    ...     state, y = step(state, x)
+    >>> bool(jnp.allclose(y, rec.unroll(cell, params, xs)[1][-1]))
+    True
+    """
+    network: Any = cell
+    if not hasattr(network, "step"):
+        raise TypeError(f"{type(cell).__name__} needs whole sequences: it has no step")
+    weights = jax.jit(network.prepare)(params)
+    pairs = isinstance(cell, Cell) and cell.is_stochastic
+
+    def step(state: PyTree, weights: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        return network.step(weights, state, network.project(weights, Noisy(x, None) if pairs else x))
+
+    compiled = jax.jit(step, donate_argnums=0)
+    # a copy: an initial state may be a parameter, which a step must not take over
+    state = jax.tree.map(lambda leaf: leaf.copy(), network.initial_state(weights, batch_shape))
+    return Stream(state, lambda state, x: compiled(state, weights, x))

@@ -19,10 +19,10 @@ ones). Preset paper follows the publication but for the fresh sequences.
 import sys
 from typing import Literal
 
-from experiments.lab import cells, cli, plots, verbs
+from experiments.lab import cli, plots, verbs
 from experiments.lab.config import Config, Positive, frozen
 from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import SOLVERS, LastStep, Recurrent, make_optimizer
+from experiments.lab.model import LastStep, parts
 from experiments.tasks.adding import Adding
 
 
@@ -41,11 +41,7 @@ class AddingConfig(Config):
 def build(config: AddingConfig) -> Parts:
     """Task, model and optimizer."""
     task = Adding(num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation)
-    (input_size,), (output_size,) = task.input_shape, task.output_shape
-    cell = cells.build(config.cell, input_size, config.hidden_size)
-    return Parts(
-        task, Recurrent(cell, output_size, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
-    )
+    return parts(task, config, LastStep())
 
 
 DEFAULT = AddingConfig(num_updates=1600, batch_size=64, learning_rate=5e-3, num_seeds=3)

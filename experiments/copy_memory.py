@@ -20,10 +20,10 @@ for the fresh sequences, with hidden size 40 for every cell (published: LSTM 40,
 import sys
 from typing import Literal
 
-from experiments.lab import cells, cli, plots, verbs
+from experiments.lab import cli, plots, verbs
 from experiments.lab.config import Config, Positive, frozen
 from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import SOLVERS, EveryStep, Recurrent, make_optimizer
+from experiments.lab.model import EveryStep, parts
 from experiments.tasks.copying import Copying
 
 
@@ -52,11 +52,7 @@ def build(config: CopyingConfig) -> Parts:
         num_recalled=config.num_recalled,
         num_evaluation=config.num_evaluation,
     )
-    (input_size,), (output_size,) = task.input_shape, task.output_shape
-    cell = cells.build(config.cell, input_size, config.hidden_size)
-    return Parts(
-        task, Recurrent(cell, output_size, EveryStep(), SOLVERS[config.solver]), make_optimizer(config)
-    )
+    return parts(task, config, EveryStep())
 
 
 EXPERIMENT = Experiment(

@@ -23,10 +23,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from experiments.lab import cells, cli, plots
+from experiments.lab import cli, plots
 from experiments.lab.config import Config, NonNegative, Positive, frozen
 from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import SOLVERS, LastStep, Recurrent, make_optimizer
+from experiments.lab.model import LastStep, parts
 from experiments.tasks.images import LINEAR_BASELINE, PixelImages
 
 
@@ -58,11 +58,7 @@ def build(config: PixelConfig) -> Parts:
         num_validation=config.num_validation,
         num_test=config.num_test,
     )
-    (input_size,), (output_size,) = task.input_shape, task.output_shape
-    cell = cells.build(config.cell, input_size, config.hidden_size)
-    return Parts(
-        task, Recurrent(cell, output_size, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
-    )
+    return parts(task, config, LastStep())
 
 
 def facts(config: PixelConfig) -> Mapping[str, Any]:

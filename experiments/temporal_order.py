@@ -20,10 +20,10 @@ published size of two blocks of two cells, four units, with those updates.
 import sys
 from typing import Literal
 
-from experiments.lab import cells, cli, plots, verbs
+from experiments.lab import cli, plots, verbs
 from experiments.lab.config import Config, Positive, frozen
 from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import SOLVERS, LastStep, Recurrent, make_optimizer
+from experiments.lab.model import LastStep, parts
 from experiments.tasks.temporal_order import TemporalOrder
 
 
@@ -44,11 +44,7 @@ def build(config: TemporalOrderConfig) -> Parts:
     task = TemporalOrder(
         num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation
     )
-    (input_size,), (output_size,) = task.input_shape, task.output_shape
-    cell = cells.build(config.cell, input_size, config.hidden_size)
-    return Parts(
-        task, Recurrent(cell, output_size, LastStep(), SOLVERS[config.solver]), make_optimizer(config)
-    )
+    return parts(task, config, LastStep())
 
 
 EXPERIMENT = Experiment(

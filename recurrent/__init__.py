@@ -16,6 +16,8 @@ from recurrent.cells.lru import LRU
 from recurrent.cells.lstm import LSTM
 from recurrent.cells.min_gated import MinGRU, MinLSTM
 from recurrent.cells.mlstm import MLSTM
+from recurrent.dilated import Dilated
+from recurrent.dropout import dropout, variational_dropout, weight_drop
 from recurrent.explain import explain, refusal
 from recurrent.layers import Bidirectional, stack
 from recurrent.newton import Newton, Report, solve_report
@@ -24,7 +26,7 @@ from recurrent.registry import CELLS, INITIALIZERS
 from recurrent.solvers import AUTO, Checkpointed, Sequential
 from recurrent.streaming import Stream, stream
 from recurrent.unroll import mask_from_lengths, unroll
-from recurrent.wrappers import cut, hold, with_states, zoneout
+from recurrent.wrappers import cut, hold, residual, with_states, zoneout
 
 __all__ = [
     "AUTO",
@@ -39,6 +41,7 @@ __all__ = [
     "Cell",
     "Checkpointed",
     "DeltaNet",
+    "Dilated",
     "Elman",
     "Layer",
     "LinearLMU",
@@ -53,6 +56,7 @@ __all__ = [
     "arrays",
     "cut",
     "diagnostics",
+    "dropout",
     "explain",
     "forms",
     "hold",
@@ -63,11 +67,14 @@ __all__ = [
     "mask_from_lengths",
     "online",
     "refusal",
+    "residual",
     "solve_report",
     "stack",
     "state_vector",
     "stream",
     "unroll",
+    "variational_dropout",
+    "weight_drop",
     "with_states",
     "zoneout",
 ]

@@ -13,9 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each room imports only what stands to its right; names joined by a comma may import one another, without cycles.
 HOUSE = """notebooks, benchmarks -> experiments -> experiments.lab -> experiments.tasks, experiments.data
 -> experiments.errors -> recurrent"""
-LIBRARY = """nnx, interop -> diagnostics -> online -> registry -> layers, dropout, wrappers, losses, explain, streaming
--> kernels, parallel, newton
--> unroll -> solvers -> cells -> cell, forms, initializers -> arrays"""
+LIBRARY = """nnx, interop -> diagnostics -> online -> registry
+-> layers, dilated, dropout, wrappers, losses, explain, streaming -> kernels, parallel, newton -> unroll -> solvers -> cells -> cell, forms, initializers -> arrays"""
 
 
 def rooms() -> dict[str, int]:

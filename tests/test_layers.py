@@ -9,8 +9,8 @@ from contract import check_layer
 from contract_oracle import at
 
 import recurrent as rec
+from recurrent.dilated import Dilated
 from recurrent.dropout import variational_dropout
-from recurrent.layers import Dilated
 
 # one dtype throughout: what runs once need not be compiled again
 pytestmark = pytest.mark.usefixtures("float64")

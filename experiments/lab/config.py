@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from experiments.errors import Fault
-from experiments.lab import cells
+from experiments.lab import cells, gradients
 from experiments.lab.cells import CellSpec
 
 Positive = Annotated[int, Field(gt=0)]
@@ -68,9 +68,13 @@ class Config:
     """Which parameters are tested: the last, or those of the lowest validation loss."""
     solver: Literal["auto", "sequential", "checkpointed", "associative"] = "auto"
     """How the recurrence is computed."""
+    gradient: str = "bptt"
+    """What an update follows. bptt: the loss of a batch goes back through all of its steps. truncated(k1=5,k2=10):
+    every k1 steps, the losses of the last k1 steps go back through the last k2 >= k1, whose first state is a
+    constant; windows end with the batch. rtrl, uoro, snap1, eprop: the cell's gradient travels forward in time."""
 
     def __post_init__(self) -> None:
-        """Check what concerns two fields."""
+        """Check what concerns two fields, and the gradient."""
         for name in ("eval_every", "checkpoint_every"):
             if getattr(self, name) % self.log_every:
                 flag = name.replace("_", "-")
@@ -79,14 +83,24 @@ class Config:
                 )
         if self.seed + self.num_seeds > 2**31:
             raise ValueError(f"--seed: expected the last network's below 2**31, got {self.seed}")
+        # one spelling of each rule, so that the same rule always is the same run
+        object.__setattr__(self, "gradient", gradients.label(gradients.parse(self.gradient)))
 
     def with_cell(self, spec: CellSpec) -> Self:
         """The same configuration of another cell."""
         return dataclasses.replace(self, cell=spec)
 
 
+LATER = {"gradient": "bptt"}
+"""Fields that runs were stored without, and what those runs had: such a run keeps its hash and its folder."""
+
+
 def as_json(config: Config) -> dict[str, Any]:
-    """A dictionary of plain values; the cell is ``{"cell": name, ...}``."""
+    """A dictionary of plain values; the cell is ``{"cell": name, ...}``, and `LATER` is left out."""
+    return {name: value for name, value in _plain(config).items() if (name, value) not in LATER.items()}
+
+
+def _plain(config: Config) -> dict[str, Any]:
     plain = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     return {**plain, "cell": config.cell.as_json()}
 
@@ -112,13 +126,14 @@ def explain(error: Exception) -> str:
 
 def identity(config: Config) -> dict[str, Any]:
     """What makes two runs the same: every field but, under a constant schedule, ``num_updates``."""
-    stored = as_json(config)
+    every = _plain(config)
     if config.schedule == "constant":
-        del stored["num_updates"]
-    return stored
+        del every["num_updates"]
+    return every
 
 
 def config_hash(config: Config) -> str:
-    """Eight digits for the name of a folder that may hold several cells: without the cell."""
-    shared = {key: value for key, value in identity(config).items() if key != "cell"}
+    """Eight digits for the name of a folder that may hold several cells: of the stored identity, without the cell."""
+    same = identity(config)
+    shared = {key: value for key, value in as_json(config).items() if key in same and key != "cell"}
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.errors import Fault
-from experiments.lab import seeds
+from experiments.lab import gradients, seeds
 from experiments.lab.config import Config
 from experiments.lab.experiment import Experiment, Parts
 from experiments.lab.machine import Resolved
@@ -38,6 +38,7 @@ class Job:
             batch_size=config.batch_size,
             evaluation_batch_size=config.evaluation_batch_size,
             keeps_best=config.select == "validation",
+            gradient=gradients.through(gradients.parse(config.gradient)),
         )
 
     @property

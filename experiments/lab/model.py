@@ -8,8 +8,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 import recurrent as rec
+from experiments.errors import Fault
+from experiments.lab import cells
+from experiments.lab.experiment import Parts
 from experiments.tasks.base import Batch
-from recurrent import arrays, initializers
+from recurrent import arrays, initializers, losses
 from recurrent.arrays import Key
 
 
@@ -100,20 +103,60 @@ class Recurrent:
         self, params: RecurrentParams, batch: Batch, *, carry: PyTree, key: Key | None
     ) -> tuple[PyTree, PyTree]:
         """Predictions ``[t, b, k]`` or ``[b, k]``, and the carry after the batch."""
-        state, ys = rec.unroll(
-            self.cell,
-            params.cell,
-            batch.inputs,
-            state=jax.lax.stop_gradient(carry) if self.carries else None,
-            mask=batch.mask,
-            reset=batch.reset,
-            key=key,
-            solver=self.solver,
-        )
-        return self._read(params, ys, batch), state if self.carries else ()
+        options = self._options(batch, carry, key)
+        state, ys = rec.unroll(self.cell, params.cell, batch.inputs, solver=self.solver, **options)
+        return self._read(params.readout, ys, batch), state if self.carries else ()
 
-    def _read(self, params: RecurrentParams, ys: Array, batch: Batch) -> Array:
-        return self.predicts.select(ys, batch.mask) @ params.readout.w + params.readout.b
+    def _options(self, batch: Batch, carry: PyTree, key: Key | None) -> dict[str, Any]:
+        state = jax.lax.stop_gradient(carry) if self.carries else None
+        return {"state": state, "mask": batch.mask, "reset": batch.reset, "key": key}
+
+    def _read(self, readout: ReadoutParams, ys: Array, batch: Batch) -> Array:
+        return self.predicts.select(ys, batch.mask) @ readout.w + readout.b
+
+    def gradients(
+        self,
+        params: RecurrentParams,
+        batch: Batch,
+        loss: Any,
+        *,
+        rule: rec.online.Rule,
+        carry: PyTree,
+        key: Key | None,
+        rule_key: Key | None,
+    ) -> tuple[Any, RecurrentParams, PyTree, PyTree]:
+        """``(mean loss, gradient, predictions, carry)``: the readout's gradient exact, the cell's by ``rule``.
+
+        A mean over predictions is no sum over steps before all of them are known: the sequence is run once for
+        its outputs y and dL/dy_t, and once more by the rule, to which those are constants.
+
+        Raises:
+            Fault: the model holds no single cell, or the rule cannot run it.
+        """
+        if not isinstance(self.cell, rec.Cell):
+            raise Fault(f"--gradient: {rule} needs one cell, got {self.cell}; bptt trains layers")
+        options = self._options(batch, carry, key)
+        state, ys = rec.unroll(self.cell, params.cell, batch.inputs, solver=self.solver, **options)
+
+        def mean_loss(readout: ReadoutParams, ys: Array) -> tuple[Any, Array]:
+            outputs = self._read(readout, ys, batch)
+            return losses.mean(loss(outputs, batch)), outputs
+
+        over_both = jax.value_and_grad(mean_loss, argnums=(0, 1), has_aux=True)
+        (value, outputs), (readout, signal) = over_both(params.readout, ys)
+        try:
+            _, cell, _ = rec.online.gradient(
+                self.cell,
+                params.cell,
+                batch.inputs,
+                lambda t, y: jnp.sum(signal[t] * y),
+                rule=rule,
+                rule_key=rule_key,
+                **options,
+            )
+        except ValueError as error:
+            raise Fault(f"--gradient: {error}") from error
+        return value, RecurrentParams(cell, readout), outputs, state if self.carries else ()
 
     def state_gradients(self, params: RecurrentParams, batch: Batch, loss: Any) -> PyTree | None:
         """The derivative of each sequence's last loss with respect to each state, ``[t, b, ...]``.
@@ -127,7 +170,7 @@ class Recurrent:
             self.cell,
             params.cell,
             batch.inputs,
-            lambda ys, state: loss(self._read(params, ys, watched), watched)[0],
+            lambda ys, state: loss(self._read(params.readout, ys, watched), watched)[0],
             mask=batch.mask,
             reset=batch.reset,
         )
@@ -167,3 +210,10 @@ SOLVERS = {
     "associative": rec.Associative(),
 }
 """The solvers that a configuration names."""
+
+
+def parts(task: Any, config: Any, predicts: EveryStep | LastStep) -> Parts:
+    """The task, the configuration's cell with a readout, and its optimizer: what most experiments build."""
+    (input_size,), (output_size,) = task.input_shape, task.output_shape
+    cell = cells.build(config.cell, input_size, config.hidden_size)
+    return Parts(task, Recurrent(cell, output_size, predicts, SOLVERS[config.solver]), make_optimizer(config))

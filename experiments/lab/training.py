@@ -12,13 +12,14 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import recurrent as rec
+from experiments.lab.gradients import Backpropagation
 from experiments.lab.model import target_step
 from experiments.tasks.base import Batch
 from recurrent import arrays, losses
 from recurrent.arrays import Key
 
 # what a network's key is folded with; the task's base folds the same key with 0, 1 and 2
-INIT, NOISE = 3, 4
+INIT, NOISE, SIGNS = 3, 4, 5
 NEVER = -1
 MAX_LAGS = 101
 DIAGNOSED = 64  # sequences in the gradient diagnostics
@@ -53,7 +54,10 @@ class TrainState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
-    """A task, a model and an optimizer, and the functions over their `TrainState`."""
+    """A task, a model and an optimizer, and the functions over their `TrainState`.
+
+    ``gradient`` is what an update follows, a value of `experiments.lab.gradients`.
+    """
 
     task: Any
     model: Any
@@ -61,6 +65,7 @@ class Trainer:
     batch_size: int
     evaluation_batch_size: int
     keeps_best: bool = False
+    gradient: Any = dataclasses.field(default_factory=Backpropagation)
 
     def init(self, key: Key) -> TrainState:
         """The state before the first update."""
@@ -103,13 +108,18 @@ class Trainer:
     def update(self, state: TrainState, data: PyTree) -> tuple[TrainState, dict]:
         """One optimizer step. A network whose loss, gradient or step is not finite stays as it was, for good."""
         batch = self.task.batch(data, state.key, state.update, self.batch_size)
-        noise_key = jax.random.fold_in(jax.random.fold_in(state.key, NOISE), state.update)
-
-        def loss_fn(params: PyTree) -> tuple[Float[Array, ""], tuple[PyTree, PyTree]]:
-            outputs, carry = self.model.apply(params, batch, carry=state.carry, key=noise_key)
-            return losses.mean(self.task.loss(outputs, batch)), (outputs, carry)
-
-        (loss, (outputs, carry)), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        key, rule_key = (
+            jax.random.fold_in(jax.random.fold_in(state.key, kind), state.update) for kind in (NOISE, SIGNS)
+        )
+        loss, grads, outputs, carry = self.gradient(
+            self.model,
+            self.task.loss,
+            state.params,
+            batch,
+            carry=state.carry,
+            key=key,
+            rule_key=rule_key,
+        )
         squares = {name: jnp.sum(leaf**2) for name, leaf in named_leaves(grads)}
         grad_norm = jnp.sqrt(sum(squares.values()))
         steps, opt_state = self.optimizer.update(grads, state.opt_state, state.params)

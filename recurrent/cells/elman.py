@@ -1,12 +1,14 @@
-"""The simple recurrent network, and the IRNN.
+"""The simple recurrent network, the IRNN and the np-RNN.
 
     h' = φ(x W_x + h W_h + b)          φ = tanh: h in (-1, 1);   φ = relu: h in [0, ∞)
 
 Source: Elman (1990), "Finding structure in time". IRNN: Le, Jaitly & Hinton (2015), relu with W_h the
-identity and small Gaussian W_x.
+identity and small Gaussian W_x. np-RNN: Talathi & Vartak (2015), "Improving performance of recurrent neural network
+with relu nonlinearity", relu with W_h positive definite and its largest eigenvalue 1.
 """
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import jax
@@ -18,7 +20,7 @@ from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
 
-__all__ = ["Elman", "ElmanParams", "ElmanState", "irnn"]
+__all__ = ["Elman", "ElmanParams", "ElmanState", "irnn", "np_rnn"]
 
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 
@@ -99,3 +101,13 @@ class Elman(Cell):
 def irnn(input_size: int, hidden_size: int, recurrent_init: Spec = "identity") -> Elman:
     """The IRNN of Le, Jaitly & Hinton (2015): relu, identity W_h, W_x from N(0, 0.001²), b = 0."""
     return Elman(input_size, hidden_size, "relu", ("normal", 0.001), recurrent_init)
+
+
+def np_rnn(input_size: int, hidden_size: int, recurrent_init: Spec = "positive_definite") -> Elman:
+    """The np-RNN of Talathi & Vartak (2015): relu, W_h = (A + 1) / e with A = R Rᵀ / h, W_x from N(0, (g / h)²), b = 0.
+
+    R is Gaussian, e the largest eigenvalue of A + 1, and g = √2 exp(1.2 / (max(h, 6) - 2.4)) the gain that Sussillo &
+    Abbott (2014), "Random walk initialization for training very deep feedforward networks", give for relu.
+    """
+    gain = math.sqrt(2.0) * math.exp(1.2 / (max(hidden_size, 6) - 2.4))
+    return Elman(input_size, hidden_size, "relu", ("normal", gain / hidden_size), recurrent_init)

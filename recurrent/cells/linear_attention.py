@@ -148,7 +148,9 @@ class LinearAttention(Cell):
         if self.feature_map not in FEATURE_MAPS:
             raise ValueError(f"feature_map: expected {' or '.join(FEATURE_MAPS)}, got {self.feature_map!r}")
         if self.normalize and self.feature_map != "elu":
-            raise ValueError(f"feature_map: expected elu, since normalize needs n·q > 0, got {self.feature_map!r}")
+            raise ValueError(
+                f"feature_map: expected elu, since normalize needs n·q > 0, got {self.feature_map!r}"
+            )
         if self.gate_rank < 1:
             raise ValueError(f"gate_rank: expected at least 1, got {self.gate_rank}")
         initializers.check("input_init", self.input_init)

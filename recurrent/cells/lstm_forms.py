@@ -1,4 +1,4 @@
-"""Long short-term memory with parts taken away, exchanged or added: one cell, and the forms that were compared in print.
+"""Long short-term memory with parts taken away, exchanged or added: one cell for all the forms compared in print.
 
     [i, f, g, o] = x W_x + h W_h + b             blocks in this order, without those of gates that do not exist
     peepholes          i += p_i ⊙ c,  f += p_f ⊙ c,  o += p_o ⊙ c'
@@ -8,10 +8,9 @@
 
 `LSTMForm` says which; it is read while the program is traced, so a form costs what it computes and no more.
 
-Source: Greff, Srivastava, Koutník, Steunebrink & Schmidhuber (2017), "LSTM: a search space odyssey": the vanilla LSTM,
-with peepholes, and eight variants that differ from it in one point each. Jozefowicz, Zaremba & Sutskever (2015), "An
-empirical exploration of recurrent network architectures": their LSTM has no peepholes, and tanh where others have the
-σ of the output gate; three variants lack a gate, one adds 1 to the bias of the forget gate.
+Source: Greff, Srivastava, Koutník, Steunebrink & Schmidhuber (2017), "LSTM: a search space odyssey"; Jozefowicz,
+Zaremba & Sutskever (2015), "An empirical exploration of recurrent network architectures". The forms of both by name:
+`recurrent.cells.lstm_studies`.
 """
 
 import dataclasses
@@ -28,25 +27,7 @@ from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMParams, LSTMState, PeepholeLSTMParams
 from recurrent.initializers import Spec
 
-__all__ = [
-    "FullGateParams",
-    "FullGateState",
-    "LSTMForm",
-    "LSTMVariant",
-    "lstm_b",
-    "lstm_cifg",
-    "lstm_f",
-    "lstm_fgr",
-    "lstm_i",
-    "lstm_nfg",
-    "lstm_niaf",
-    "lstm_nig",
-    "lstm_noaf",
-    "lstm_nog",
-    "lstm_np",
-    "lstm_o",
-    "lstm_v",
-]
+__all__ = ["FullGateParams", "FullGateState", "LSTMForm", "LSTMVariant"]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -178,7 +159,9 @@ class LSTMVariant(Cell):
         p = initializers.initialize(self.bias_init, key_p, (len(self.form.gates), h))
         if not self.form.full_recurrence:
             return PeepholeLSTMParams(*params, p)
-        rows = [initializers.blocks(self.recurrent_init, row, (h, h), 3) for row in jax.random.split(key_g, 3)]
+        rows = [
+            initializers.blocks(self.recurrent_init, row, (h, h), 3) for row in jax.random.split(key_g, 3)
+        ]
         return FullGateParams(*params, p, jnp.concatenate(rows))
 
     def initial_state(
@@ -210,9 +193,9 @@ class LSTMVariant(Cell):
                 z[name] = z[name] + part
         peepholes = {} if isinstance(weights, LSTMParams) else dict(zip(form.gates, weights.p, strict=True))
 
-        def gate(name: str, seen: Array, activation: str = "sigmoid") -> Array | float:
+        def gate(name: str, seen: Array, activation: str = "sigmoid") -> Array:
             if name not in form.gates:
-                return 1.0
+                return jnp.ones_like(seen)
             return ACTIVATIONS[activation](z[name] + peepholes[name] * seen if peepholes else z[name])
 
         i = gate("i", state.c)

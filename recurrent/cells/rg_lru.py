@@ -90,7 +90,9 @@ class RGLRU(Cell):
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.blocks < 1 or self.hidden_size % self.blocks:
-            raise ValueError(f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}")
+            raise ValueError(
+                f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"
+            )
         if not 0.0 < self.min_radius <= self.max_radius < 1.0:
             raise ValueError(
                 f"min_radius: expected a number in (0, max_radius], max_radius below 1, got {self.min_radius} "

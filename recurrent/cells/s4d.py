@@ -114,9 +114,7 @@ class S4D(Cell):
         """W_x as ``input_init`` says, A and Δ as the class says, C complex Gaussian of variance 1, D Gaussian."""
         key_x, key_dt, key_re, key_im, key_d = jax.random.split(key, 5)
         h, n = self.hidden_size, self.state_size // 2
-        log_dt = jax.random.uniform(
-            key_dt, (h,), minval=math.log(self.dt_min), maxval=math.log(self.dt_max)
-        )
+        log_dt = jax.random.uniform(key_dt, (h,), minval=math.log(self.dt_min), maxval=math.log(self.dt_max))
         frequencies = FREQUENCIES[self.eigenvalues](jnp.arange(n) * 1.0, self.state_size)
         return S4DParams(
             w_x=initializers.initialize(self.input_init, key_x, (self.input_size, h)),

@@ -109,7 +109,9 @@ class S5(Cell):
     def __post_init__(self) -> None:
         """Check the ranges."""
         if self.blocks < 1 or self.hidden_size % self.blocks:
-            raise ValueError(f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}")
+            raise ValueError(
+                f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"
+            )
         if not 0.0 < self.dt_min <= self.dt_max:
             raise ValueError(f"dt_min: expected a number in (0, dt_max = {self.dt_max}], got {self.dt_min}")
 
@@ -130,7 +132,7 @@ class S5(Cell):
         k = n if self.output_size is None else self.output_size
         size = 2 * n // self.blocks
         eigenvalues, vectors = hippo_normal(size)
-        re, im = jnp.asarray(vectors.real), jnp.asarray(vectors.imag)
+        re, im = jnp.asarray(np.real(vectors)), jnp.asarray(np.imag(vectors))
         gaussian = jax.nn.initializers.variance_scaling(1.0 / self.blocks, "fan_in", "truncated_normal")
 
         def draw(part_key: Key, columns: int) -> Float[Array, "blocks size columns"]:
@@ -143,8 +145,8 @@ class S5(Cell):
 
         b, c_re, c_im = draw(key_b, d), draw(key_re, k), draw(key_im, k)
         return S5Params(
-            lambda_re=jnp.tile(jnp.asarray(eigenvalues.real), self.blocks),
-            lambda_im=jnp.tile(jnp.asarray(eigenvalues.imag), self.blocks),
+            lambda_re=jnp.tile(jnp.asarray(np.real(eigenvalues)), self.blocks),
+            lambda_im=jnp.tile(jnp.asarray(np.imag(eigenvalues)), self.blocks),
             log_dt=jax.random.uniform(
                 key_dt, (n,), minval=math.log(self.dt_min), maxval=math.log(self.dt_max)
             ),

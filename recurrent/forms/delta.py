@@ -93,7 +93,8 @@ class Delta(_DeltaFields, Form):
         ends = Dense(*_last_map(block, fresh)).scan(start, None, None, fresh)
         before = jnp.concatenate([start[None], ends[:-1]])
         writes = block.own - jnp.einsum("...vk,...ck->...cv", before, block.shared)
-        states = jnp.einsum("...cs,...sv,...sk->...cvk", block.decay, writes, block.k)
+        outer = writes[..., :, None] * block.k[..., None, :]
+        states = (block.decay @ outer.reshape(*outer.shape[:-2], -1)).reshape(outer.shape)
         states += block.kept[..., None, None] * before[..., None, :, :]
         states += block.restarted[..., None, None] * fresh[..., None, :, :]
         states = jnp.moveaxis(states, -3, 1)
@@ -138,6 +139,7 @@ def _last_map(block: _Block, fresh: Float[Array, "*b v k"]) -> tuple[Array, Arra
     kept, restarted = (part[..., -1, None, None] for part in (block.kept, block.restarted))
     last = block.decay[..., -1, :]
     eye = jnp.eye(block.k.shape[-1], dtype=block.k.dtype)
-    a = kept * eye - jnp.einsum("...s,...sj,...sk->...jk", last, block.shared, block.k)
-    b = restarted * fresh + jnp.einsum("...s,...sv,...sk->...vk", last, block.own, block.k)
+    keys = last[..., None] * block.k
+    a = kept * eye - jnp.swapaxes(block.shared, -1, -2) @ keys
+    b = restarted * fresh + jnp.swapaxes(block.own, -1, -2) @ keys
     return a, b

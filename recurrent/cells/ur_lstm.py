@@ -1,0 +1,101 @@
+"""Long short-term memory with a refined forget gate that starts with a time scale of its own for each unit.
+
+    f, r, g, o = split(x W_x + h W_h + b)        blocks in this order
+    a  = σ(r) (1 - (1 - σ(f))²) + (1 - σ(r)) σ(f)²         the effective gate, between σ(f)² and 1 - (1 - σ(f))²
+    c' = a ⊙ c + (1 - a) ⊙ tanh(g)               c in (-1, 1)
+    h' = σ(o) ⊙ tanh(c')                         h in (-1, 1)
+
+Source: Gu, Gulcehre, Paine, Hoffman & Pascanu (2020), "Improving the gating mechanism of recurrent neural networks":
+refine gate r, and uniform gate initialisation of the biases. Differs: b_f and b_r = -b_f are two parameters, where the
+authors add and subtract one.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from recurrent import initializers
+from recurrent.arrays import Key
+from recurrent.cell import Cell
+from recurrent.cells.lstm import LSTMState
+from recurrent.initializers import Spec
+
+__all__ = ["URLSTM", "URLSTMParams"]
+
+
+class URLSTMParams(NamedTuple):
+    """The parameters of `URLSTM`; ``gates`` is 4h."""
+
+    w_x: Float[Array, "d gates"]
+    w_h: Float[Array, "h gates"]
+    b: Float[Array, " gates"]
+
+
+@dataclasses.dataclass(frozen=True)
+class URLSTM(Cell):
+    """Long short-term memory with uniform gate initialisation and a refine gate.
+
+    Equations and source: the head of this module. The forget gates of the h units start uniform in (1/h, 1 - 1/h) at
+    x = h = 0, so that the longest memory is of about h steps; no number has to be chosen.
+
+    >>> cell = URLSTM(input_size=2, hidden_size=3)
+    >>> weights = cell.prepare(cell.init(jax.random.key(0)))
+    >>> state, y = cell.step(weights, cell.initial_state(weights, ()), cell.project(weights, jnp.zeros(2)))
+    >>> y.tolist()
+    [0.0, 0.0, 0.0]
+    """
+
+    input_size: int
+    hidden_size: int
+    input_init: Spec = "glorot"
+    recurrent_init: Spec = "orthogonal"
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        initializers.check("input_init", self.input_init)
+        initializers.check("recurrent_init", self.recurrent_init)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(d,)``."""
+        return (self.input_size,)
+
+    @property
+    def local_fields(self) -> tuple[str, ...]:
+        """``c``; h goes round through W_h."""
+        return ("c",)
+
+    def init(self, key: Key) -> URLSTMParams:
+        """Each gate's block of W_x and W_h apart; b_f = σ⁻¹(uniform), b_r = -b_f, others 0."""
+        key_x, key_h, key_b = jax.random.split(key, 3)
+        h = self.hidden_size
+        lowest = min(1.0 / h, 0.5)
+        opened = jax.random.uniform(key_b, (h,), minval=lowest, maxval=1.0 - lowest)
+        forget = jnp.log(opened) - jnp.log1p(-opened)
+        return URLSTMParams(
+            w_x=initializers.blocks(self.input_init, key_x, (self.input_size, h), 4),
+            w_h=initializers.blocks(self.recurrent_init, key_h, (h, h), 4),
+            b=jnp.concatenate([forget, -forget, jnp.zeros(2 * h)]),
+        )
+
+    def initial_state(self, weights: URLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
+        """h = c = 0."""
+        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
+        return LSTMState(zeros, zeros)
+
+    def project(self, weights: URLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
+        """x W_x + b."""
+        return x @ weights.w_x + weights.b
+
+    def next_state(self, weights: URLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]) -> LSTMState:
+        """The equations at the head of this module."""
+        z_f, z_r, g, z_o = jnp.split(u + state.h @ weights.w_h, 4, axis=-1)
+        # both shares as sums of positive terms: 1 - a itself would cancel where a is near 1, the range the cell is for
+        f, not_f = jax.nn.sigmoid(z_f), jax.nn.sigmoid(-z_f)
+        keep = f * (f + 2.0 * jax.nn.sigmoid(z_r) * not_f)
+        add = not_f * (not_f + 2.0 * jax.nn.sigmoid(-z_r) * f)
+        c = keep * state.c + add * jnp.tanh(g)
+        return LSTMState(h=jax.nn.sigmoid(z_o) * jnp.tanh(c), c=c)

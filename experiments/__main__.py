@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
         print(report.keep(Path(rest[0])))
         return 0
     if verb == "report":
-        print(report.write_readme())
+        print(*report.write(), sep="\n")
         return 0
     known = ("list", "run", "cells", "keep", "report")
     hint = nearest(verb, [*known, *(f"run {name}" for name in names())])

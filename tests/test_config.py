@@ -35,6 +35,7 @@ OTHERS = {
     "clip_norm": None,
     "select": "validation",
     "solver": "sequential",
+    "gradient": "rtrl",
     "variant": "anywhere",
     "learning_rate": 0.5,
     "log_every": 25,

@@ -1,5 +1,8 @@
 """Newton's method over time: what it computes, how many iterations it needs, and how it fails."""
 
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,8 +11,10 @@ from awkward_cells import AWKWARD
 from contract import check_cell
 
 import recurrent as rec
+from benchmarks import newton as newton_benchmark
 from recurrent.newton.kalman import damped_solution
 
+ROOT = Path(__file__).resolve().parent.parent
 LSTM = rec.LSTM(3, 4)
 KINDS = {
     "full": rec.Newton(20),
@@ -176,3 +181,26 @@ def test_agreement_in_float32():
 def test_awkward_cells(name, kind):
     """Complex states, blocks, matrix exponentials, learned starts and noise."""
     assert check_cell(AWKWARD[name], solvers=(KINDS[kind],))[KINDS[kind]] == "ok"
+
+
+MEASURED = json.loads((ROOT / "docs" / "newton.json").read_text())
+
+
+def test_what_decides_is_the_lyapunov_exponent():
+    """The committed measurement: twenty networks, 4,096 steps."""
+    rows = MEASURED["rows"]
+    assert len(rows) == 20 and MEASURED["about"]["steps"] == 4096
+    contracting = [row for row in rows if row["exponent"] < -0.1]
+    chaotic = [row for row in rows if row["exponent"] > 0]
+    assert len(contracting) > 5 and len(chaotic) > 5
+    assert all(row["converged"] and row["iterations"] <= 12 and row["error"] < 1e-10 for row in contracting)
+    assert not any(row["converged"] for row in chaotic)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("name", ["tanh gain 0.9", "GRU gain 2.0", "LSTM forget bias 0.0", "tanh gain 3.0"])
+def test_the_measurement_is_repeatable(name, float64):
+    (stored,) = (row for row in MEASURED["rows"] if row["setting"] == name)
+    assert newton_benchmark.measure((name,)) == [
+        {**stored, "error": pytest.approx(stored["error"], abs=1e-10) if stored["converged"] else None}
+    ]

@@ -12,8 +12,9 @@ from experiments.lab.experiment import load_experiment
 RESULTS = sorted(report.RESULTS.rglob("*.json"))
 
 
-def test_the_readme_is_what_the_code_says():
-    text = (report.ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", report.documents(), ids=lambda path: path.name)
+def test_a_page_is_what_the_code_says(path):
+    text = path.read_text(encoding="utf-8")
     assert report.filled(text) == text, "python -m experiments report makes the tables anew"
 
 

@@ -1,18 +1,23 @@
-"""The tables of the README, made from the code and from the committed results; a test compares them."""
+"""The tables of README and docs, made from the code and from what is committed; a test compares them."""
 
+import dataclasses
 import inspect
 import json
 import re
+import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import recurrent as rec
 from experiments.errors import Fault
+from experiments.lab import config as configs
 from experiments.lab import folder as folders
+from experiments.lab import ways
 from experiments.lab.experiment import load_experiment, names
+from experiments.lab.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -50,7 +55,7 @@ def cells_table() -> str:
         source = re.search(r"Source: ([^\n,;]*\(\d{4}\))", sys.modules[module].__doc__ or "")
         parallel = "yes" if cell.has_linear_form else "no"
         rows.append((f"`{name}`", what, source[1] if source else "", f"[{path}]({path})", parallel))
-    return _markdown(("cell", "what it is", "source", "file", "linear in the state"), rows)
+    return markdown(("cell", "what it is", "source", "file", "linear in the state"), rows)
 
 
 def experiments_table() -> str:
@@ -59,7 +64,7 @@ def experiments_table() -> str:
     for name in names():
         experiment = load_experiment(name)
         rows.append((f"`{experiment.command}`", experiment.question, f"{experiment.minutes:g}"))
-    return _markdown(("command", "question", "minutes, two cores"), rows)
+    return markdown(("command", "question", "minutes, two cores"), rows)
 
 
 def results_table() -> str:
@@ -82,34 +87,30 @@ def results_table() -> str:
                     f"{summary['environment']['device_kind']}, {summary['environment']['num_cores']} cores",
                 )
             )
-    return _markdown(("command", "baseline", "test", "solved", "seconds", "device"), rows)
+    return markdown(("command", "baseline", "test", "solved", "seconds", "device"), rows)
 
 
 def command_of(summary: dict[str, Any]) -> str:
     """The command that makes a run again: its preset, its cell, and what differs from the preset."""
     experiment = load_experiment(summary["experiment"])
     preset = experiment.presets[summary["preset"]]
-    stored = {key: value for key, value in summary["config"].items() if key != "cell"}
+    config = configs.from_json(experiment.config, summary["config"])
+    names = [field.name for field in dataclasses.fields(config) if field.name != "cell"]
     flags = [
-        f" --{key.replace('_', '-')} {value}"
-        for key, value in stored.items()
-        if getattr(preset, key) != value
+        f" --{name.replace('_', '-')} {shlex.quote(str(getattr(config, name)))}"
+        for name in names
+        if getattr(config, name) != getattr(preset, name)
     ]
     word = "" if summary["preset"] == "default" else f" {summary['preset']}"
     cell = summary["cell"] if re.fullmatch(r"\w+", summary["cell"]) else f"'{summary['cell']}'"
     return f"{experiment.command}{word} --cell {cell}{''.join(flags)}"
 
 
-def _markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [list(head)]
-    lines += [["---"] * len(lines[0]), *(list(row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 TABLES: dict[str, Callable[[], str]] = {
     "cells": cells_table,
     "experiments": experiments_table,
     "results": results_table,
+    **ways.TABLES,
 }
 
 
@@ -118,14 +119,20 @@ def filled(text: str) -> str:
 
     def replace(found: re.Match[str]) -> str:
         if found[1] not in TABLES:
-            raise Fault(f"README: no table is called {found[1]!r} (known: {', '.join(TABLES)})")
+            raise Fault(f"report: no table is called {found[1]!r} (known: {', '.join(TABLES)})")
         return f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
 
 
-def write_readme() -> Path:
-    """Make the tables of the README anew."""
-    path = ROOT / "README.md"
-    path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    return path
+def documents() -> list[Path]:
+    """The pages that hold tables."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [path for path in pages if "<!-- table:" in path.read_text(encoding="utf-8")]
+
+
+def write() -> list[Path]:
+    """Make every table anew."""
+    for path in documents():
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return documents()

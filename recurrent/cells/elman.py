@@ -108,6 +108,7 @@ def np_rnn(input_size: int, hidden_size: int, recurrent_init: Spec = "positive_d
 
     R is Gaussian, e the largest eigenvalue of A + 1, and g = √2 exp(1.2 / (max(h, 6) - 2.4)) the gain that Sussillo &
     Abbott (2014), "Random walk initialization for training very deep feedforward networks", give for relu.
+    The scale of W_x is taken from published reimplementations.
     """
     gain = math.sqrt(2.0) * math.exp(1.2 / (max(hidden_size, 6) - 2.4))
     return Elman(input_size, hidden_size, "relu", ("normal", gain / hidden_size), recurrent_init)

@@ -13,10 +13,10 @@ For each block y of the main network it makes, through n numbers z = ĥ' W_z + b
     c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g)               c unbounded
     h' = σ(o) ⊙ tanh(LN(c'))                     h in (-1, 1)
 
-LN normalises each block by itself, LN(z) = gain ⊙ (z - mean(z)) / √(var(z) + 10⁻³) + shift; in the small network
+LN normalises each block by itself, LN(z) = gain ⊙ (z - mean(z)) / √(var(z) + ε) + shift; in the small network
 the shifts of the blocks are b̂. Without ``layer_norm`` it is the identity.
 
-Source: Ha, Dai & Le (2017), "HyperNetworks"; order within a step, initialisation and the small number under the root
+Source: Ha, Dai & Le (2017), "HyperNetworks"; order within a step, initialisation and ε
 are those of the first author's code, whose main network is scaled by the new ĥ'.
 """
 
@@ -35,7 +35,6 @@ from recurrent.initializers import Spec
 
 __all__ = ["HyperLSTM", "HyperLSTMParams", "HyperLSTMState", "HyperLSTMWeights", "LayerNormHyperLSTMParams"]
 
-EPSILON = 1e-3
 # What the authors start the scales d_x and d_h at, as others do the gains of batch normalisation.
 FIRST_SCALE = 0.1
 
@@ -115,7 +114,7 @@ class HyperLSTM(Cell):
     Equations and source: the head of this module. ``small_size`` units in the small network, which scales the main one
     through ``embedding_size`` numbers n. At the start all scales are 0.1 and nothing depends on ĥ. Forget biases start
     at 1, in the shifts where there are any. Two networks and the scales take their time: with many small units and
-    a small main network it is more than four times as slow as the `LSTM`.
+    a small main network it is more than four times as slow as the `LSTM`. ``epsilon`` is ε.
 
     >>> cell = HyperLSTM(input_size=2, hidden_size=3, small_size=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -129,6 +128,7 @@ class HyperLSTM(Cell):
     small_size: int = 64
     embedding_size: int = 4
     layer_norm: bool = True
+    epsilon: float | int = 1e-3
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
@@ -138,6 +138,8 @@ class HyperLSTM(Cell):
         for field in ("small_size", "embedding_size"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}: expected a positive integer, got {getattr(self, field)}")
+        if self.epsilon <= 0.0:
+            raise ValueError(f"epsilon: expected a positive number, got {self.epsilon}")
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
@@ -215,11 +217,11 @@ class HyperLSTM(Cell):
         from_h, small_h = jnp.split(state.h @ weights.w_h, [4 * h], axis=-1)
         small_z = _blocks(small_x + small_h + state.small_h @ weights.small_w_h)
         if norm is not None:
-            small_z = _blocks(norm.small_gain) * normalize(small_z, EPSILON)
+            small_z = _blocks(norm.small_gain) * normalize(small_z, self.epsilon)
         small_c, small_o = _remember(small_z + _blocks(weights.small_b), state.small_c)
         small_seen = small_c
         if norm is not None:
-            small_seen = norm.small_gain_c * normalize(small_c, EPSILON) + norm.small_shift_c
+            small_seen = norm.small_gain_c * normalize(small_c, self.epsilon) + norm.small_shift_c
         new_small_h = small_o * jnp.tanh(small_seen)
 
         z = new_small_h @ weights.w_z + weights.b_z
@@ -227,9 +229,9 @@ class HyperLSTM(Cell):
         d_x, d_h, d_b = jnp.split(d, 3, axis=-2)
         y = d_x * _blocks(from_x) + d_h * _blocks(from_h) + d_b + _blocks(weights.b)
         if norm is not None:
-            y = _blocks(norm.gain) * normalize(y, EPSILON) + _blocks(norm.shift)
+            y = _blocks(norm.gain) * normalize(y, self.epsilon) + _blocks(norm.shift)
         c, o = _remember(y, state.c)
-        seen = c if norm is None else norm.gain_c * normalize(c, EPSILON) + norm.shift_c
+        seen = c if norm is None else norm.gain_c * normalize(c, self.epsilon) + norm.shift_c
         return HyperLSTMState(h=o * jnp.tanh(seen), c=c, small_h=new_small_h, small_c=small_c)
 
 

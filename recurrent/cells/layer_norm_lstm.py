@@ -1,13 +1,13 @@
 """Long short-term memory with layer normalisation of the two products and of the memory.
 
-    LN(z; a, s) = a ⊙ (z - mean(z)) / √(var(z) + 10⁻⁵) + s         over all entries of z; var divides by their number
+    LN(z; a, s) = a ⊙ (z - mean(z)) / √(var(z) + ε) + s         over all entries of z; var divides by their number
     i, f, g, o = split(LN(x W_x; a_x, s_x) + LN(h W_h; a_h, s_h) + b)
     c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g)               c unbounded
     h' = σ(o) ⊙ tanh(LN(c'; a_c, s_c))           h in (-1, 1)
 
 The two products are normalised over all four blocks at once; c is carried on without normalisation.
 
-Source: Ba, Kiros & Hinton (2016), "Layer normalization"; the small number under the root is that of the authors' code.
+Source: Ba, Kiros & Hinton (2016), "Layer normalization"; ε = 10⁻⁵ is that of the authors' code.
 """
 
 import dataclasses
@@ -24,8 +24,6 @@ from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
 
 __all__ = ["LayerNormLSTM", "LayerNormLSTMParams"]
-
-EPSILON = 1e-5
 
 
 class LayerNormLSTMParams(NamedTuple):
@@ -47,7 +45,7 @@ class LayerNormLSTM(Cell):
     """Long short-term memory with layer normalisation.
 
     Equations and source: the head of this module. Gains start at 1 and shifts at 0, as the authors'; the forget bias
-    starts at 1. Near h = 0, where a sequence starts, and near x = 0 the derivative of LN is up to 10^2.5 its gain.
+    starts at 1. Near h = 0, where a sequence starts, and near x = 0 the derivative of LN is up to 1/√ε times its gain.
 
     >>> cell = LayerNormLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -58,6 +56,7 @@ class LayerNormLSTM(Cell):
 
     input_size: int
     hidden_size: int
+    epsilon: float | int = 1e-5
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
@@ -66,6 +65,8 @@ class LayerNormLSTM(Cell):
         """Check the ranges."""
         if self.hidden_size < 2:
             raise ValueError(f"hidden_size: expected at least 2 to normalise over, got {self.hidden_size}")
+        if self.epsilon <= 0.0:
+            raise ValueError(f"epsilon: expected a positive number, got {self.epsilon}")
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
@@ -97,21 +98,21 @@ class LayerNormLSTM(Cell):
 
     def project(self, weights: LayerNormLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
         """LN(x W_x) + s_h + b: all that does not depend on h."""
-        normal = normalize(x @ weights.w_x, EPSILON)
+        normal = normalize(x @ weights.w_x, self.epsilon)
         return weights.gain_x * normal + (weights.shift_x + weights.shift_h + weights.b)
 
     def next_state(
         self, weights: LayerNormLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]
     ) -> LSTMState:
         """The equations at the head of this module."""
-        z = u + weights.gain_h * normalize(state.h @ weights.w_h, EPSILON)
+        z = u + weights.gain_h * normalize(state.h @ weights.w_h, self.epsilon)
         z_i, z_f, g, z_o = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(z_f) * state.c + jax.nn.sigmoid(z_i) * jnp.tanh(g)
-        seen = weights.gain_c * normalize(c, EPSILON) + weights.shift_c
+        seen = weights.gain_c * normalize(c, self.epsilon) + weights.shift_c
         return LSTMState(h=jax.nn.sigmoid(z_o) * jnp.tanh(seen), c=c)
 
 
-def normalize(z: Float[Array, "... n"], epsilon: float) -> Float[Array, "... n"]:
+def normalize(z: Float[Array, "... n"], epsilon: float | int) -> Float[Array, "... n"]:
     """(z - mean) / √(var + ``epsilon``) over the last axis; 0, with finite derivatives, where all entries are equal."""
     z = z - jnp.mean(z, axis=-1, keepdims=True)
     return z * jax.lax.rsqrt(jnp.mean(z * z, axis=-1, keepdims=True) + epsilon)

@@ -129,7 +129,7 @@ class Dilated(Layer):
     powers of a number.
 
     >>> import recurrent as rec
-    >>> layer = stack(Dilated(rec.GRU(2, 3), 1), Dilated(rec.GRU(3, 3), 2), Dilated(rec.GRU(3, 3), 4))
+    >>> layer = rec.stack(Dilated(rec.GRU(2, 3), 1), Dilated(rec.GRU(3, 3), 2), Dilated(rec.GRU(3, 3), 4))
     >>> state, ys = rec.unroll(layer, layer.init(jax.random.key(0)), jnp.ones((9, 2)))
     >>> state[2].h.shape, ys.shape
     ((4, 3), (9, 3))

@@ -97,8 +97,10 @@ def gradient_bytes(cell: Cell, arguments: tuple[PyTree, PyTree], solver: Solver)
         _, ys = unroll(cell, params, xs, solver=solver)
         return sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in jax.tree.leaves(ys))
 
-    compiled = jax.jit(jax.grad(loss)).lower(*arguments).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    plan = jax.jit(jax.grad(loss)).lower(*arguments).compile().memory_analysis()
+    if plan is None:
+        raise RuntimeError(f"the compiler for {jax.default_backend()} does not say how much memory it plans")
+    return plan.temp_size_in_bytes
 
 
 def _memory(cell: Cell, arguments: tuple[PyTree, PyTree], solver: Solver) -> str:

@@ -102,6 +102,7 @@ def test_a_link_to_nowhere_is_named():
     assert broken_links(DOCS / "page.md", text) == ["page.md: nowhere.md", "page.md: ../README.md"]
 
 
+@pytest.mark.medium
 def test_the_python_blocks_run():
     done = code_blocks.run(*PAGES)
     assert done.returncode == 0, done.stdout + done.stderr

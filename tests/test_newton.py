@@ -87,7 +87,7 @@ def test_damping_minimises_what_it_says(float64):
         bidiagonal[t * size : (t + 1) * size, (t - 1) * size : t * size] = -f[t]
     normal = bidiagonal.T @ bidiagonal + damping * np.eye(steps * size)
     expected = np.linalg.solve(normal, bidiagonal.T @ r.ravel()).reshape(steps, size)
-    found = damped_solution(jnp.asarray(f), jnp.asarray(r), jnp.asarray(damping))
+    found = jax.jit(damped_solution)(jnp.asarray(f), jnp.asarray(r), jnp.asarray(damping))
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -114,13 +114,14 @@ def test_failure_is_loud(float64):
 def test_a_sequence_that_fails_leaves_the_others_alone(float64):
     cell, params = chaotic()
     xs = inputs(128).at[:, 0].set(0.0)  # at rest: zeros are its trajectory
-    _, ys, report = rec.solve_report(cell, params, xs, solver=rec.Newton(max_iters=3))
+    solve = jax.jit(lambda p, x: rec.solve_report(cell, p, x, solver=rec.Newton(max_iters=3)))
+    _, ys, report = solve(params, xs)
     np.testing.assert_array_equal(ys[:, 0], 0.0)
     assert np.isnan(ys[:, 1]).all()
     np.testing.assert_array_equal(report.iterations[0], [0, 3])
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", [True, pytest.param(False, marks=pytest.mark.medium)])
 def test_a_good_guess_saves_iterations(reverse, float64):
     params, xs = in_float64(LSTM), inputs(30)
     options = {"reverse": reverse, **flags(30)}
@@ -172,7 +173,8 @@ def test_a_wrong_argument_is_named(build, message):
 def test_agreement_in_float32():
     params, xs = LSTM.init(jax.random.key(0)), inputs(64)
     solver = rec.Newton(32)
-    close(rec.unroll(LSTM, params, xs, solver=solver), rec.unroll(LSTM, params, xs), 1e-4)
+    solved = jax.jit(lambda p, x: rec.unroll(LSTM, p, x, solver=solver))(params, xs)
+    close(solved, rec.unroll(LSTM, params, xs), 1e-4)
 
 
 @pytest.mark.medium

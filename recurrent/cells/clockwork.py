@@ -63,7 +63,7 @@ class Clockwork(Cell):
     >>> params = cell.init(jax.random.key(0))._replace(w_x=jnp.ones((2, 2)), w_h=jnp.zeros((2, 2)))
     >>> import recurrent as rec
     >>> _, ys = rec.unroll(cell, params, jnp.arange(8.0).reshape(4, 2) / 10)
-    >>> ys.round(1).tolist()
+    >>> [[round(float(unit), 1) for unit in y] for y in ys]
     [[0.1, 0.1], [0.5, 0.1], [0.7, 0.1], [0.9, 0.9]]
     """
 

@@ -59,8 +59,8 @@ class FastWeightsState(NamedTuple):
 class FastWeights(Cell):
     """A recurrent network with fast weights.
 
-    Equations and source: the head of this module. The state holds h² numbers, all of which each step moves: for
-    batches that do not fit the processor's cache it is slower than an `LSTM` of as many units, which holds 2h.
+    Equations and source: the head of this module. A step moves all h² numbers of the memory, and backpropagation keeps
+    them: it is slower than an `LSTM` of as many units.
 
     >>> cell = FastWeights(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -61,7 +61,7 @@ class FullCapacityURNN(UnitaryCell):
 
     def init(self, key: Key) -> FullCapacityURNNParams:
         """W with eigenphases from U(±π) along random orthonormal vectors; the rest: `UnitaryCell.init_shared`."""
-        key_phase, key_re, key_im, key_rest = jax.random.split(key, 4)
+        key_rest, key_phase, key_re, key_im = jax.random.split(key, 4)
         h = self.hidden_size
         phase = jax.random.uniform(key_phase, (h,), minval=-math.pi, maxval=math.pi)
         gaussian = jax.lax.complex(jax.random.normal(key_re, (h, h)), jax.random.normal(key_im, (h, h)))

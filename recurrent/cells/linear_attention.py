@@ -119,7 +119,8 @@ class LinearAttention(Cell):
     """Linear attention, a memory of p x p numbers for each head of p = hidden_size / num_heads units.
 
     Equations and source: the head of this module. The defaults are those of Katharopoulos et al. (2020); `retention`
-    and `gated_linear_attention` are the two others. ``gate_rank`` is the rank of the decay "diagonal".
+    and `gated_linear_attention` are the two others. ``gate_rank`` is the rank of the decay "diagonal". A step moves
+    all h² / num_heads numbers of the memory: with one head it is slower than an `LSTM` of as many units.
 
     >>> cell = LinearAttention(input_size=2, hidden_size=4, num_heads=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

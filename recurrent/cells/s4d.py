@@ -78,7 +78,7 @@ class S4D(Cell):
 
     Equations and source: the head of this module. ``eigenvalues`` is where A starts: "lin", -1/2 + i π k, or "inv",
     -1/2 + i N/π (N / (2k + 1) - 1), for k = 0 .. N/2 - 1 and N = ``state_size``. Δ starts log-uniform in
-    [``dt_min``, ``dt_max``]: a channel remembers about 2/Δ steps.
+    [``dt_min``, ``dt_max``]: a channel remembers about 2/Δ steps. The authors take N = 64.
 
     >>> cell = S4D(input_size=2, hidden_size=3, state_size=4)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -89,7 +89,7 @@ class S4D(Cell):
 
     input_size: int
     hidden_size: int
-    state_size: int = 64
+    state_size: int = 16
     eigenvalues: str = "lin"
     dt_min: float | int = 0.001
     dt_max: float | int = 0.1

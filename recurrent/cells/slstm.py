@@ -7,8 +7,8 @@
     n' = e^(log f + m - m') n + e^(log i - m')
     h' = σ(o) ⊙ c' / max(n', 10⁻¹²)              c' / n' is a mean of what tanh(z) was: h in (-1, 1)
 
-m cancels in h: it keeps c and n in range, and nothing else. n is at least 1 after the first step with i above f, and
-never falls: the maximum guards the first step alone. The state map is not linear in the state.
+m cancels in h: it keeps c and n in range, and nothing else. From the first step on at which log i is the greater, n is
+at least 1; the lower bound guards the steps before. The state map is not linear in the state.
 
 Source: Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter & Hochreiter (2024), "xLSTM: extended
 long short-term memory"; the initialisation is the one of the authors' code. Differs: the surrounding block
@@ -104,8 +104,8 @@ class SLSTM(Cell):
     def init(self, key: Key) -> SLSTMParams:
         """W_x from N(0, 2/5d), each head's block of W_h as ``recurrent_init`` says; b_f falls within a head, else 0.
 
-        Unit r of a head of p starts with b_f = 5 - 12 (r / (p - 1))^0.3: most heads hold short memories beside one of
-        150 steps.
+        Unit r of a head of p starts with b_f = 5 - 12 (r / (p - 1))^0.3: at x = 0 the first unit of a head remembers
+        about 150 steps, the last one none.
         """
         key_x, key_h = jax.random.split(key)
         d, h, heads = self.input_size, self.hidden_size, self.num_heads

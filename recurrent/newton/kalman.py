@@ -59,8 +59,9 @@ def damped_solution(
     """The minimising δ, with δ before the first step 0; ``damping`` is ``[*b]`` or broadcasts to it.
 
     >>> f, r = jnp.full((2, 1, 1), 0.5), jnp.array([[1.0], [0.0]])
-    >>> damped_solution(f, r, jnp.array(1.0)).round(3).tolist()  # (2.25, -0.5; -0.5, 2) δ = (1, 0)
-    [[0.471], [0.118]]
+    >>> delta = jax.jit(damped_solution)(f, r, jnp.array(1.0))  # (2.25, -0.5; -0.5, 2) δ = (1, 0)
+    >>> [round(float(value), 3) for value in delta[:, 0]]
+    [0.471, 0.118]
     """
     f = f.at[0].set(0.0)
     eye = jnp.broadcast_to(jnp.eye(f.shape[-1], dtype=f.dtype), f.shape)

@@ -52,9 +52,6 @@ def solve_report(
     >>> state, ys, report = solve_report(cell, params, xs, solver=rec.Newton())
     >>> bool((report.iterations < 12).all())
     True
-    >>> again = solve_report(cell, params, xs, solver=rec.Newton(), guess=report.states)[2]
-    >>> int(again.iterations.max())
-    0
     """
     problem = pose(cell, params, xs, state=state, mask=mask, reset=reset, reverse=reverse, key=key)
     if guess is not None:

@@ -62,8 +62,8 @@ class QRNN(Cell):
     Equations and source: the head of this module. With ``window`` 2 the state keeps the input, and x⁻ is 0 at the
     first step; it is the input of the last step that exists where masked steps lie between. Its gates depend on that
     part of the state, so only ``window`` 1 has a linear form; a stream whose inputs hold x and x⁻ side by side makes
-    of it the same function as ``window`` 2, in parallel. ``forget_bias`` is where the bias of f starts; at 0 a step forgets
-    half of the state.
+    of it the same function as ``window`` 2, in parallel. ``forget_bias`` is where the bias of f starts; at 0 a step
+    forgets half of the state.
 
     >>> cell = QRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

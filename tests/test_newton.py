@@ -178,8 +178,14 @@ def test_agreement_in_float32():
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["lru", "hs97", "exprnn", "learned_start", "zoneout_lstm"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *((name, kind) for name in ("lru", "hs97", "learned_start", "zoneout_lstm") for kind in KINDS),
+        # modReLU jumps, and damped steps do not end after as many iterations as there are steps: no convergence
+        *(("exprnn", kind) for kind in ("full", "diagonal")),
+    ],
+)
 def test_awkward_cells(name, kind):
     """Complex states, blocks, matrix exponentials, learned starts and noise."""
     assert check_cell(AWKWARD[name], solvers=(KINDS[kind],))[KINDS[kind]] == "ok"

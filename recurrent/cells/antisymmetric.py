@@ -49,7 +49,7 @@ class AntisymmetricRNN(Cell):
     """AntisymmetricRNN with dh + h(h - 1) / 2 + h parameters, gated 2dh + h(h - 1) / 2 + 2h.
 
     Equations and source: the head of this module. ``epsilon`` is the step and ``gamma`` the diffusion that makes the
-    step stable; the paper searches both among powers of ten from 10⁻³ to 1, and uses Adagrad.
+    step stable; the paper tries steps of 0.01, 0.1 and 1, and ``init_std`` among 0, 1, 2, 4, 8 and 16.
 
     >>> cell = AntisymmetricRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -41,8 +41,8 @@ class LEMState(NamedTuple):
 class LEM(Cell):
     """Long expressive memory with 4dh + 4h² + 4h parameters, as many as an LSTM.
 
-    Equations and source: the head of this module. ``dt`` in (0, 1], so that y and z stay in (-1, 1); the authors keep 1
-    but on few tasks. Adam at 10⁻³ to 10⁻².
+    Equations and source: the head of this module. ``dt`` in (0, 1], so that y and z stay in (-1, 1); the authors tune
+    it a task (0.024 for adding, 0.21 for pixel MNIST), with Adam at 9 · 10⁻⁴ to 9 · 10⁻³.
 
     >>> cell = LEM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0))._replace(b=jnp.zeros(12)))

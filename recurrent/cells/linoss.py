@@ -11,7 +11,7 @@ With S = 1 / (1 + Δ² a) the implicit step is
 IM damps, and is stable for every a at least 0. IMEX conserves a volume, and needs Δ² a <= 4; it holds at the start.
 
 Source: Rusch & Rus (2025), "Oscillatory state-space models", and the authors' code, whose initialisation this is.
-Differs: B and C are real, as in the paper (complex in the code); D is a matrix, because x and the output may differ in
+Differs: B and C are real (complex in the code); D is a matrix, because x and the output may differ in
 size, with entries N(0, 1 / d) for N(0, 1), which keeps the variance of x D. Normalisation, GELU and GLU of the
 paper's block are not part of the cell.
 """

@@ -77,8 +77,9 @@ class LTC(Cell):
     """Liquid time-constant network with dh + h² + 3h parameters, 'pairs' 4dh + 4h² + 3h.
 
     Equations and source: the head of this module. ``dt`` is the time between steps; None: it comes with each input, a
-    `recurrent.cells.timed.TimedInput`. Each unfold of 'pairs' takes h² sigmoids a sequence, which makes it tens of
-    times slower than an LSTM and its gradient as hungry; 'layer' (default) takes one product of matrices an unfold.
+    `recurrent.cells.timed.TimedInput`. Each unfold of 'pairs' takes h² sigmoids a sequence, which makes a step some
+    seventy times slower than an LSTM's and its gradient two hundred times (h = 128, CPU); 'layer' (default) takes
+    one product of matrices an unfold.
 
     >>> cell = LTC(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0))._replace(a=jnp.zeros(3)))

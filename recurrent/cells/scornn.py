@@ -39,8 +39,8 @@ class ScoRNN(OrthogonalCell):
     """Scaled Cayley orthogonal RNN with dh + h(h - 1) / 2 + h parameters.
 
     Equations and source: the head of this module. ``num_negative`` is the number of minus ones in D, its last entries;
-    None: h // 2, which the paper uses for copying. The paper tunes it a task, and trains A with RMSProp at 10⁻⁴ or 10⁻⁵
-    where the rest has 10⁻³ (`recurrent.cells.orthogonal.param_labels`).
+    None: h // 2, which the authors use for copying. They tune it a task, and train A with RMSProp at 10⁻⁴ where the
+    rest has 10⁻³ (`recurrent.cells.orthogonal.param_labels`).
 
     >>> cell = ScoRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -44,7 +44,7 @@ class URNN(UnitaryCell):
     """Unitary evolution RNN with 2dh + 10h parameters; emits 2h numbers.
 
     Equations and source: the head of this module. ``permutation_seed`` draws Π, as NumPy's ``default_rng`` does.
-    The paper trains with RMSProp at 10⁻³; from h = 8 on the factors do not reach every unitary matrix.
+    The authors train with RMSProp; from h = 8 on the factors do not reach every unitary matrix.
 
     >>> cell = URNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

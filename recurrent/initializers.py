@@ -58,6 +58,13 @@ def identity(key: Key, shape: tuple[int, ...], scale: float | int = 1.0) -> Arra
     return scale * jnp.eye(shape[0], shape[1])
 
 
+def positive_definite(key: Key, shape: tuple[int, ...]) -> Array:
+    """A symmetric positive definite matrix whose largest eigenvalue is 1, Talathi & Vartak (2015)."""
+    draw = jax.random.normal(key, shape)
+    matrix = draw @ draw.T / shape[0] + jnp.eye(shape[0])
+    return matrix / jnp.linalg.eigvalsh(matrix)[-1]
+
+
 def spectral_radius(key: Key, shape: tuple[int, ...], radius: float | int = 0.95) -> Array:
     """Gaussian entries scaled so that the largest absolute eigenvalue is ``radius``, Jaeger (2001)."""
     matrix = jax.random.normal(key, shape) / shape[0] ** 0.5
@@ -96,6 +103,7 @@ INITIALIZERS: dict[str, Callable[..., Array]] = {
     "glorot": glorot,
     "orthogonal": orthogonal,
     "identity": identity,
+    "positive_definite": positive_definite,
     "spectral_radius": spectral_radius,
     "chrono": chrono,
 }

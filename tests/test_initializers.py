@@ -88,3 +88,10 @@ def test_the_forget_bias_of_a_number():
 def test_an_unknown_initialiser_is_named(builder):
     with pytest.raises(ValueError, match=r"recurrent_init: unknown initialiser 'ortogonal'; known: zeros"):
         builder(2, 3, recurrent_init="ortogonal")
+
+
+def test_positive_definite_has_eigenvalues_up_to_one():
+    matrix = np.asarray(rec.initializers.initialize("positive_definite", jax.random.key(0), (40, 40)))
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
+    assert eigenvalues[0] > 0.05 and abs(eigenvalues[-1] - 1) < 1e-5

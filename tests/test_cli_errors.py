@@ -15,7 +15,7 @@ from lab_runs import ADDING, command, digest, elsewhere, heard, run
 from experiments import __main__ as package
 from experiments.errors import guarded
 from experiments.lab import cli
-from experiments.lab.experiment import load_experiment, names
+from experiments.lab.experiment import load_experiment
 
 pytest_plugins = ["lab_fixtures"]
 pytestmark = pytest.mark.usefixtures("compile_once")
@@ -185,7 +185,6 @@ def test_help_is_no_mistake():
     assert (outcome.code, outcome.err) == (0, "") and "--hidden-size" in outcome.out
 
 
-@pytest.mark.skipif("pixel_mnist" not in names(), reason="no experiment reads a data set")
 def test_missing_data_say_how_to_get_them(tmp_path, monkeypatch):
     monkeypatch.setenv("RECURRENT_DATA", str(tmp_path / "data"))
     outcome = heard(lambda: cli.main(load_experiment("pixel_mnist"), ["--out", str(tmp_path / "out")]))

@@ -15,13 +15,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
-from recurrent import forms
 from recurrent.arrays import Key
-from recurrent.cell import Cell
+from recurrent.cells.complex_diagonal import ComplexDiagonal, ComplexDiagonalWeights
 
-__all__ = ["LRU", "LRUParams", "LRUState", "LRUWeights"]
+__all__ = ["LRU", "LRUParams"]
 
 
 class LRUParams(NamedTuple):
@@ -37,25 +36,8 @@ class LRUParams(NamedTuple):
     d: Float[Array, "d k"]
 
 
-class LRUWeights(NamedTuple):
-    """What `LRU.prepare` makes: λ, exp(γ) ⊙ B, C and D."""
-
-    decay: Complex[Array, " n"]
-    b_re: Float[Array, "d n"]
-    b_im: Float[Array, "d n"]
-    c_re: Float[Array, "n k"]
-    c_im: Float[Array, "n k"]
-    d: Float[Array, "d k"]
-
-
-class LRUState(NamedTuple):
-    """The state of `LRU`, complex; it is not what is emitted."""
-
-    h: Complex[Array, "*b n"]
-
-
 @dataclasses.dataclass(frozen=True)
-class LRU(Cell):
+class LRU(ComplexDiagonal):
     """Linear recurrent unit.
 
     Equations and source: the head of this module. ``hidden_size`` is the number of complex units, ``output_size``
@@ -85,16 +67,6 @@ class LRU(Cell):
         if not 0.0 < self.max_phase <= 2.0 * math.pi:
             raise ValueError(f"max_phase: expected a number in (0, 2π], got {self.max_phase}")
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
-        return (self.input_size,)
-
-    @property
-    def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
-        return ("h",)
-
     def init(self, key: Key) -> LRUParams:
         """|λ|² uniform in [r_min², r_max²], phases uniform, γ = log √(1 - |λ|²), B, C and D Gaussian."""
         keys = jax.random.split(key, 7)
@@ -121,10 +93,10 @@ class LRU(Cell):
         log_squared = jnp.where(rest < 0.5, jnp.log1p(-rest), jnp.log(squared))
         return jnp.log(-0.5 * log_squared), 0.5 * jnp.log(rest)
 
-    def prepare(self, params: LRUParams) -> LRUWeights:
+    def prepare(self, params: LRUParams) -> ComplexDiagonalWeights:
         """λ, and B with its normalisation."""
         gamma = jnp.exp(params.gamma_log)
-        return LRUWeights(
+        return ComplexDiagonalWeights(
             decay=jnp.exp(jax.lax.complex(-jnp.exp(params.nu_log), jnp.exp(params.theta_log))),
             b_re=params.b_re * gamma,
             b_im=params.b_im * gamma,
@@ -132,33 +104,6 @@ class LRU(Cell):
             c_im=params.c_im,
             d=params.d,
         )
-
-    def initial_state(self, weights: LRUWeights, batch_shape: tuple[int, ...]) -> LRUState:
-        """h = 0."""
-        return LRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.decay.dtype))
-
-    def project(
-        self, weights: LRUWeights, x: Float[Array, "*b d"]
-    ) -> tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]:
-        """What drives the state, exp(γ) ⊙ (x B), and what skips it, x D."""
-        # x is real: two real products are half the work of a complex one
-        return jax.lax.complex(x @ weights.b_re, x @ weights.b_im), x @ weights.d
-
-    def linear(
-        self, weights: LRUWeights, u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]
-    ) -> forms.Diagonal:
-        """h' = λ ⊙ h + what drives it."""
-        drive, _ = u
-        return forms.Diagonal(LRUState(jnp.broadcast_to(weights.decay, drive.shape)), LRUState(drive))
-
-    def output(
-        self,
-        weights: LRUWeights,
-        state: LRUState,
-        u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]],
-    ) -> Float[Array, "*b k"]:
-        """Re(h C) + x D."""
-        return state.h.real @ weights.c_re - state.h.imag @ weights.c_im + u[1]
 
 
 def _above_zero(key: Key, size: int) -> Float[Array, " n"]:

@@ -20,13 +20,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Complex, Float
+from jaxtyping import Array, Float
 
-from recurrent import forms
 from recurrent.arrays import Key
-from recurrent.cell import Cell
+from recurrent.cells.complex_diagonal import ComplexDiagonal, ComplexDiagonalWeights
 
-__all__ = ["S5", "S5Params", "S5State", "S5Weights", "hippo_normal"]
+__all__ = ["S5", "S5Params", "hippo_normal"]
 
 LARGEST_RE = -1e-4
 """The bound of ``clip_eigenvalues``, the authors'."""
@@ -43,23 +42,6 @@ class S5Params(NamedTuple):
     c_re: Float[Array, "n k"]
     c_im: Float[Array, "n k"]
     d: Float[Array, "d k"]
-
-
-class S5Weights(NamedTuple):
-    """What `S5.prepare` makes: exp(Δ Λ), the parts of B after the hold, of 2 C, and D."""
-
-    decay: Complex[Array, " n"]
-    b_re: Float[Array, "d n"]
-    b_im: Float[Array, "d n"]
-    c_re: Float[Array, "n k"]
-    c_im: Float[Array, "n k"]
-    d: Float[Array, "d k"]
-
-
-class S5State(NamedTuple):
-    """The state of `S5`, complex; it is not what is emitted."""
-
-    h: Complex[Array, "*b n"]
 
 
 @functools.lru_cache(maxsize=64)
@@ -83,7 +65,7 @@ def hippo_normal(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class S5(Cell):
+class S5(ComplexDiagonal):
     """Simplified state space.
 
     Equations and source: the head of this module. ``hidden_size`` is the number of complex units, ``output_size``
@@ -114,16 +96,6 @@ class S5(Cell):
             )
         if not 0.0 < self.dt_min <= self.dt_max:
             raise ValueError(f"dt_min: expected a number in (0, dt_max = {self.dt_max}], got {self.dt_min}")
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
-        return (self.input_size,)
-
-    @property
-    def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
-        return ("h",)
 
     def init(self, key: Key) -> S5Params:
         """Λ and Δ as the class says; B and C are truncated Gaussians of variance 1/2n in the basis of HiPPO."""
@@ -157,13 +129,13 @@ class S5(Cell):
             d=jax.random.normal(key_d, (d, k)) / d**0.5,
         )
 
-    def prepare(self, params: S5Params) -> S5Weights:
+    def prepare(self, params: S5Params) -> ComplexDiagonalWeights:
         """Zero-order hold."""
         re = jnp.minimum(params.lambda_re, LARGEST_RE) if self.clip_eigenvalues else params.lambda_re
         eigenvalues = jax.lax.complex(re, params.lambda_im)
         exponent = jnp.exp(params.log_dt) * eigenvalues
         b = jnp.expm1(exponent) / eigenvalues * jax.lax.complex(params.b_re, params.b_im)
-        return S5Weights(
+        return ComplexDiagonalWeights(
             decay=jnp.exp(exponent),
             b_re=b.real,
             b_im=b.imag,
@@ -171,30 +143,3 @@ class S5(Cell):
             c_im=2.0 * params.c_im,
             d=params.d,
         )
-
-    def initial_state(self, weights: S5Weights, batch_shape: tuple[int, ...]) -> S5State:
-        """h = 0."""
-        return S5State(jnp.zeros((*batch_shape, self.hidden_size), weights.decay.dtype))
-
-    def project(
-        self, weights: S5Weights, x: Float[Array, "*b d"]
-    ) -> tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]:
-        """What drives the state, and what skips it, x D."""
-        # x is real: two real products are half the work of a complex one
-        return jax.lax.complex(x @ weights.b_re, x @ weights.b_im), x @ weights.d
-
-    def linear(
-        self, weights: S5Weights, u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]
-    ) -> forms.Diagonal:
-        """h' = exp(Δ Λ) ⊙ h + what drives it."""
-        drive, _ = u
-        return forms.Diagonal(S5State(jnp.broadcast_to(weights.decay, drive.shape)), S5State(drive))
-
-    def output(
-        self,
-        weights: S5Weights,
-        state: S5State,
-        u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]],
-    ) -> Float[Array, "*b k"]:
-        """2 Re(h C) + x D."""
-        return state.h.real @ weights.c_re - state.h.imag @ weights.c_im + u[1]

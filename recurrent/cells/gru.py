@@ -10,6 +10,7 @@ different functions; weights of one do not fit the other.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -109,8 +110,18 @@ class GRU(Cell):
         self, weights: GRUParams | GRUAfterParams, state: GRUState, u: Float[Array, "*b gates"]
     ) -> GRUState:
         """The equations at the head of this module."""
+        return self.next_state_with(weights, state, u, lambda candidate: candidate)
+
+    def next_state_with(
+        self,
+        weights: GRUParams | GRUAfterParams,
+        state: GRUState,
+        u: Float[Array, "*b gates"],
+        change: Callable[[Array], Array],
+    ) -> GRUState:
+        """`next_state` with ``change(candidate)`` in place of the candidate n, ``[*b, h]``."""
         z, n = _CANDIDATES[self.reset](weights, state.h, u, 2 * self.hidden_size)
-        return GRUState((1.0 - z) * n + z * state.h)
+        return GRUState((1.0 - z) * change(n) + z * state.h)
 
 
 def _reset_before(weights: GRUParams, h: Array, u: Array, split: int) -> tuple[Array, Array]:

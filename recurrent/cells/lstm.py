@@ -13,6 +13,7 @@ al. (2017), "LSTM: a search space odyssey"; the chrono biases: Tallec & Ollivier
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -135,6 +136,16 @@ class LSTM(Cell):
         self, weights: LSTMParams | PeepholeLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]
     ) -> LSTMState:
         """The equations of the class."""
+        return self.next_state_with(weights, state, u, lambda candidate: candidate)
+
+    def next_state_with(
+        self,
+        weights: LSTMParams | PeepholeLSTMParams,
+        state: LSTMState,
+        u: Float[Array, "*b gates"],
+        change: Callable[[Array], Array],
+    ) -> LSTMState:
+        """`next_state` with ``change(candidate)`` in place of the candidate tanh(g), ``[*b, h]``."""
         z = jnp.split(u + state.h @ weights.w_h, 3 if self.coupled else 4, axis=-1)
         (z_i, *z_f), g, z_o = z[:-2], z[-2], z[-1]
         peepholes = weights.p if isinstance(weights, PeepholeLSTMParams) else None
@@ -143,7 +154,7 @@ class LSTM(Cell):
             z_f = [z + peepholes[1] * state.c for z in z_f]
         i = jax.nn.sigmoid(z_i)
         f = 1.0 - i if self.coupled else jax.nn.sigmoid(z_f[0])
-        c = f * state.c + i * jnp.tanh(g)
+        c = f * state.c + i * change(jnp.tanh(g))
         if peepholes is not None:
             z_o = z_o + peepholes[-1] * c
         return LSTMState(h=jax.nn.sigmoid(z_o) * jnp.tanh(c), c=c)

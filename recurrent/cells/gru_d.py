@@ -12,7 +12,8 @@ dt counts, for each entry of x, the time since it was last observed (`time_since
 observed, 0 where it is missing. Entries under a mask of 0 may be NaN.
 
 Source: Che, Purushotham, Cho, Sontag & Liu (2018), "Recurrent neural networks for multivariate time series with missing
-values"; the authors' code starts the decay at 0, as here. Differs: x_last starts at the mean.
+values"; the authors' code starts the decay at 0, as here. Differs: x_last starts at the mean, and the derivative of
+relu at 0 is 1/2, because a decay that starts there would never move.
 """
 
 import dataclasses
@@ -154,13 +155,13 @@ class GRUD(Cell):
     def project(self, weights: GRUDWeights, x: GRUDInput) -> _Drive:
         """The decays, the gates' share of the mask, and values that are 0 where they are missing."""
         params, mask = weights.params, x.mask.astype(x.x.dtype)
-        decay_x = jnp.exp(-jax.nn.relu(x.dt * params.w_decay_x + params.b_decay_x))
+        decay_x = jnp.exp(-jnp.maximum(x.dt * params.w_decay_x + params.b_decay_x, 0.0))
         return _Drive(
             x=jnp.where(mask > 0.5, x.x, 0.0),
             observed=(mask > 0.5).astype(x.x.dtype),
             towards=(1.0 - decay_x) * weights.mean,
             decay_x=decay_x,
-            decay_h=jnp.exp(-jax.nn.relu(x.dt @ params.w_decay_h + params.b_decay_h)),
+            decay_h=jnp.exp(-jnp.maximum(x.dt @ params.w_decay_h + params.b_decay_h, 0.0)),
             gates=mask @ params.w_m + params.b,
         )
 

@@ -1,0 +1,90 @@
+"""The network of 1997 for long lags without noise: one gate, and nothing goes round but the memory.
+
+    i  = σ(x W_i),  g = σ(x W_g)                 both in (0, 1)
+    c' = c + i ⊙ g                               c unbounded
+    y  = c'
+
+The map is linear in the state, with the identity as its matrix.
+
+Source: Hochreiter & Schmidhuber (1997), "Long short-term memory", experiments 2a and 2b: no output gate, h the
+identity, g within [0, 1], no biases, and connections from every layer to all above it, so that a readout sees x too.
+There the memory cell and its gate join the network once its error has stopped to fall.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from recurrent import forms
+from recurrent.arrays import Key
+from recurrent.cell import Cell
+from recurrent.cells.hs97 import symmetric
+
+__all__ = ["HS97LongLag", "HS97LongLagParams", "HS97LongLagState"]
+
+
+class HS97LongLagParams(NamedTuple):
+    """The parameters of `HS97LongLag`, blocks i, g."""
+
+    w_x: Float[Array, "d two_h"]
+
+
+class HS97LongLagState(NamedTuple):
+    """The state of `HS97LongLag`."""
+
+    c: Float[Array, "*b h"]
+
+
+@dataclasses.dataclass(frozen=True)
+class HS97LongLag(Cell):
+    """Memory cells that add what their input gate lets in, and forget nothing.
+
+    Equations and source: the head of this module. Weights start at U(±``init_range``). With 101 inputs, one unit, and a
+    readout of 101 outputs that sees x and y and has no bias, there are 10,504 weights, as printed.
+
+    >>> cell = HS97LongLag(input_size=2, hidden_size=1)
+    >>> weights = cell.prepare(cell.init(jax.random.key(0)))
+    >>> state, y = cell.step(weights, cell.initial_state(weights, ()), cell.project(weights, jnp.zeros(2)))
+    >>> y.tolist()
+    [0.25]
+    """
+
+    input_size: int
+    hidden_size: int
+    init_range: float | int = 0.2
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(d,)``."""
+        return (self.input_size,)
+
+    @property
+    def local_fields(self) -> tuple[str, ...]:
+        """``c``."""
+        return ("c",)
+
+    def init(self, key: Key) -> HS97LongLagParams:
+        """Everything uniform."""
+        return HS97LongLagParams(symmetric(key, (self.input_size, 2 * self.hidden_size), self.init_range))
+
+    def initial_state(self, weights: HS97LongLagParams, batch_shape: tuple[int, ...]) -> HS97LongLagState:
+        """c = 0."""
+        return HS97LongLagState(jnp.zeros((*batch_shape, self.hidden_size), weights.w_x.dtype))
+
+    def project(self, weights: HS97LongLagParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
+        """i ⊙ g."""
+        i, g = jnp.split(jax.nn.sigmoid(x @ weights.w_x), 2, axis=-1)
+        return i * g
+
+    def linear(self, weights: HS97LongLagParams, u: Float[Array, "*b h"]) -> forms.Diagonal:
+        """c' = 1 ⊙ c + u."""
+        return forms.Diagonal(HS97LongLagState(jnp.ones_like(u)), HS97LongLagState(u))
+
+    def output(
+        self, weights: HS97LongLagParams, state: HS97LongLagState, u: Float[Array, "*b h"]
+    ) -> Float[Array, "*b h"]:
+        """c'."""
+        return state.c

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSE = """notebooks, benchmarks -> experiments -> experiments.lab -> experiments.tasks, experiments.data
 -> experiments.errors -> recurrent"""
 LIBRARY = """nnx, interop -> diagnostics -> online -> registry
--> layers, dilated, dropout, wrappers, losses, explain, streaming -> kernels, parallel, newton
+-> recipes -> layers, dilated, dropout, recurrent_dropout, penalties, wrappers, losses, explain, streaming
+-> kernels, parallel, newton
 -> unroll -> solvers -> cells -> cell, forms, initializers -> arrays"""
 
 

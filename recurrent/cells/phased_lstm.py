@@ -33,11 +33,11 @@ __all__ = [
     "PhasedLSTM",
     "PhasedLSTMInputs",
     "PhasedLSTMParams",
-    "TimedInput",
+    "StampedInput",
 ]
 
 
-class TimedInput(NamedTuple):
+class StampedInput(NamedTuple):
     """An input and its time stamp, in the unit of the periods; as an input shape, the event axes of both."""
 
     x: Float[Array, "*b d"] | tuple[int, ...]
@@ -83,12 +83,12 @@ class PhasedLSTM(Cell):
     the same parameters. Periods start at e^U(``log_periods``), shifts at U(0, τ), open shares at ``open_share``;
     periods should cover the times between inputs, and what is to be remembered. k jumps where a period ends.
 
-    An input is a `TimedInput`: x[*b, d] and t[*b]. Time stamps in float32 have seven digits: count them from near the
+    An input is a `StampedInput`: x[*b, d] and t[*b]. Time stamps in float32 have seven digits: count them from near the
     start of the sequence. A task that gives plain arrays cannot drive this cell.
 
     >>> cell = PhasedLSTM(input_size=2, hidden_size=3, bias_init="zeros")
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
-    >>> u = cell.project(weights, TimedInput(jnp.zeros(2), jnp.array(1.5)))
+    >>> u = cell.project(weights, StampedInput(jnp.zeros(2), jnp.array(1.5)))
     >>> state, y = cell.step(weights, cell.initial_state(weights, ()), u)
     >>> y.tolist()
     [0.0, 0.0, 0.0]
@@ -118,8 +118,8 @@ class PhasedLSTM(Cell):
 
     @property
     def input_shape(self) -> Shape:
-        """``((d,), ())`` as a `TimedInput`."""
-        return TimedInput((self.input_size,), ())
+        """``((d,), ())`` as a `StampedInput`."""
+        return StampedInput((self.input_size,), ())
 
     @property
     def local_fields(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class PhasedLSTM(Cell):
         return LSTMState(zeros, zeros)
 
     def project(
-        self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, x: TimedInput
+        self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, x: StampedInput
     ) -> PhasedLSTMInputs:
         """x W_x + b, and how far each unit is open: nothing of it depends on the state."""
         cycles = (jnp.asarray(x.t)[..., None] - weights.shift) / jnp.abs(weights.period)

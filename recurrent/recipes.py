@@ -1,0 +1,123 @@
+"""Builders of what a wrapper, a layer or an option makes of a cell, under the names that papers use.
+
+Each takes ``(input_size, hidden_size, **options)`` like a cell; what they build is documented where it is defined.
+"""
+
+from typing import Any
+
+from recurrent.cell import Cell
+from recurrent.cells.delta_net import DeltaNet
+from recurrent.cells.elman import Elman
+from recurrent.cells.gru import GRU
+from recurrent.cells.hs97 import HS97
+from recurrent.cells.lstm import LSTM
+from recurrent.dilated import Dilated
+from recurrent.dropout import VariationalDropout, variational_dropout
+from recurrent.initializers import Spec
+from recurrent.layers import Stack, stack
+from recurrent.recurrent_dropout import RecurrentDropout, recurrent_dropout
+from recurrent.wrappers import Cut, Zoneout, cut, zoneout
+
+__all__ = [
+    "dilated_gru",
+    "dilated_lstm",
+    "dilated_rnn",
+    "gated_delta_net",
+    "hs97_cut",
+    "recurrent_dropout_lstm",
+    "variational_lstm",
+    "zoneout_lstm",
+]
+
+
+def zoneout_lstm(
+    input_size: int,
+    hidden_size: int,
+    h: float | int = 0.05,
+    c: float | int = 0.5,
+    forget_bias: float | int | tuple[str, float | int] = 1.0,
+) -> Zoneout:
+    """An `LSTM` with `zoneout` of its output and of its memory; the rates are those that Krueger et al. (2017) advise.
+
+    >>> zoneout_lstm(2, 3, h=0.1).rates
+    (('h', 0.1), ('c', 0.5))
+    """
+    return zoneout(LSTM(input_size, hidden_size, forget_bias), h=h, c=c)
+
+
+def variational_lstm(
+    input_size: int,
+    hidden_size: int,
+    inputs: float | int = 0.25,
+    state: float | int = 0.25,
+    forget_bias: float | int | tuple[str, float | int] = 1.0,
+) -> VariationalDropout:
+    """An `LSTM` with `variational_dropout`, Gal & Ghahramani (2016)."""
+    return variational_dropout(LSTM(input_size, hidden_size, forget_bias), inputs=inputs, state=state)
+
+
+def recurrent_dropout_lstm(
+    input_size: int,
+    hidden_size: int,
+    rate: float | int = 0.25,
+    per_sequence: bool = False,
+    forget_bias: float | int | tuple[str, float | int] = 1.0,
+) -> RecurrentDropout:
+    """An `LSTM` with `recurrent_dropout`, Semeniuta, Severyn & Barth (2016)."""
+    return recurrent_dropout(LSTM(input_size, hidden_size, forget_bias), rate, per_sequence)
+
+
+def hs97_cut(
+    input_size: int,
+    hidden_size: int,
+    block_size: int = 1,
+    bias: str = "none",
+    input_gate_bias: tuple[float | int, ...] = (),
+    output_gate_bias: tuple[float | int, ...] = (),
+    init_range: float | int = 0.1,
+) -> Cut:
+    """`HS97` with the gradient of its paper: errors flow back through c alone."""
+    cell = HS97(
+        input_size, hidden_size, block_size, bias, input_gate_bias, output_gate_bias, init_range=init_range
+    )
+    return cut(cell, ("h", "i", "o"))
+
+
+def gated_delta_net(
+    input_size: int,
+    hidden_size: int,
+    num_heads: int = 1,
+    negative_eigenvalues: bool = False,
+    input_init: Spec = "glorot",
+) -> DeltaNet:
+    """`DeltaNet` with a decay from the input, Yang, Kautz & Hatamizadeh (2024)."""
+    return DeltaNet(input_size, hidden_size, num_heads, True, negative_eigenvalues, input_init)
+
+
+def _dilated(cell: Any, input_size: int, hidden_size: int, num_layers: int, base: int) -> Stack:
+    """Layers whose dilations are 1, base, base², ..."""
+    if num_layers < 1:
+        raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
+    cells: list[Cell] = [
+        cell(hidden_size if layer else input_size, hidden_size) for layer in range(num_layers)
+    ]
+    return stack(*(Dilated(own, base**layer) for layer, own in enumerate(cells)))
+
+
+def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+    """A stack of `Dilated` Elman layers, Chang et al. (2017); the dilations are 1, base, base², ...
+
+    >>> [layer.dilation for layer in dilated_rnn(2, 3).parts]
+    [1, 2, 4]
+    """
+    return _dilated(Elman, input_size, hidden_size, num_layers, base)
+
+
+def dilated_gru(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+    """As `dilated_rnn`, of GRUs."""
+    return _dilated(GRU, input_size, hidden_size, num_layers, base)
+
+
+def dilated_lstm(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+    """As `dilated_rnn`, of LSTMs."""
+    return _dilated(LSTM, input_size, hidden_size, num_layers, base)

@@ -15,8 +15,9 @@ timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-medium test-slow check format docs durations clean
 
-# Two workers on two cores: each keeps to one thread instead of one a core.
+# Two workers on two cores: each keeps to one thread instead of one a core; so do the LAPACK calls of matrix functions.
 test test-medium test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
+test test-medium test-slow durations: export OPENBLAS_NUM_THREADS ?= 1
 test test-medium test-slow durations: export MPLBACKEND := Agg
 
 help: ## this list

@@ -36,8 +36,15 @@ HELPERS = (
     "lab_fixtures",
     "lab_runs",
     "online_runs",
+    "every_cell",
     "references",
+    "references_dynamical",
+    "references_gated",
     "references_linear",
+    "references_lstm",
+    "references_memory",
+    "references_orthogonal",
+    "references_ssm",
 )
 pytest.register_assert_rewrite(*HELPERS)
 

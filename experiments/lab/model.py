@@ -1,6 +1,7 @@
 """Models: a cell (or layer) with a readout, as one pure function of parameters and a batch."""
 
 import dataclasses
+import math
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -9,10 +10,11 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 import recurrent as rec
 from experiments.errors import Fault
-from experiments.lab import cells
+from experiments.lab import cells, inputs
 from experiments.lab.experiment import Parts
+from experiments.lab.readout import Readout, ReadoutParams
 from experiments.tasks.base import Batch
-from recurrent import arrays, initializers, losses
+from recurrent import arrays, losses
 from recurrent.arrays import Key
 
 
@@ -24,13 +26,6 @@ class Model(Protocol):
     def apply(
         self, params: PyTree, batch: Batch, *, carry: PyTree, key: Key | None
     ) -> tuple[PyTree, PyTree]: ...
-
-
-class ReadoutParams(NamedTuple):
-    """An affine map of the cell's output."""
-
-    w: Float[Array, "h k"]
-    b: Float[Array, " k"]
 
 
 class RecurrentParams(NamedTuple):
@@ -76,10 +71,10 @@ def last_step(exists: Bool[Array, "t b"]) -> Array:
 
 @dataclasses.dataclass(frozen=True)
 class Recurrent:
-    """A cell or layer, then an affine readout at the steps that ``predicts`` selects.
+    """A cell or layer, then a readout at the steps that ``predicts`` selects.
 
-    ``carries``: the state goes on from batch to batch, without its gradient (truncated backpropagation
-    through time); else every sequence starts from the initial state.
+    ``bias`` and ``skip``: see `Readout`. ``carries``: the state goes on from batch to batch, without its gradient
+    (truncated backpropagation through time); else every sequence starts from the initial state.
     """
 
     cell: Any
@@ -87,13 +82,19 @@ class Recurrent:
     predicts: EveryStep | LastStep
     solver: Any = rec.AUTO
     carries: bool = False
+    bias: bool = True
+    skip: bool = False
+
+    @property
+    def readout(self) -> Readout:
+        """Of the cell's output, all axes of an image as one."""
+        input_size = math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
+        return Readout(math.prod(self.cell.output_shape), self.output_size, input_size, self.bias, self.skip)
 
     def init(self, key: Key) -> RecurrentParams:
-        """The cell's parameters; a readout from U(±1/√h) with bias 0."""
+        """The cell's parameters and the readout's, each from its own key."""
         key_cell, key_readout = jax.random.split(key)
-        (size,) = self.cell.output_shape
-        w = initializers.uniform(key_readout, (size, self.output_size), bound=size**-0.5)
-        return RecurrentParams(self.cell.init(key_cell), ReadoutParams(w, jnp.zeros(self.output_size)))
+        return RecurrentParams(self.cell.init(key_cell), self.readout.init(key_readout))
 
     def initial_carry(self, params: RecurrentParams, batch_size: int) -> PyTree:
         """The initial state where it is carried, else nothing."""
@@ -104,7 +105,8 @@ class Recurrent:
     ) -> tuple[PyTree, PyTree]:
         """Predictions ``[t, b, k]`` or ``[b, k]``, and the carry after the batch."""
         options = self._options(batch, carry, key)
-        state, ys = rec.unroll(self.cell, params.cell, batch.inputs, solver=self.solver, **options)
+        xs = inputs.fit(self.cell, batch.inputs)
+        state, ys = rec.unroll(self.cell, params.cell, xs, solver=self.solver, **options)
         return self._read(params.readout, ys, batch), state if self.carries else ()
 
     def _options(self, batch: Batch, carry: PyTree, key: Key | None) -> dict[str, Any]:
@@ -112,7 +114,9 @@ class Recurrent:
         return {"state": state, "mask": batch.mask, "reset": batch.reset, "key": key}
 
     def _read(self, readout: ReadoutParams, ys: Array, batch: Batch) -> Array:
-        return self.predicts.select(ys, batch.mask) @ readout.w + readout.b
+        flat = ys.reshape(*ys.shape[: batch.inputs.ndim - 1], -1)
+        ys, xs = (self.predicts.select(each, batch.mask) for each in (flat, batch.inputs))
+        return self.readout.apply(readout, ys, xs)
 
     def gradients(
         self,
@@ -136,7 +140,8 @@ class Recurrent:
         if not isinstance(self.cell, rec.Cell):
             raise Fault(f"--gradient: {rule} needs one cell, got {self.cell}; bptt trains layers")
         options = self._options(batch, carry, key)
-        state, ys = rec.unroll(self.cell, params.cell, batch.inputs, solver=self.solver, **options)
+        xs = inputs.fit(self.cell, batch.inputs)
+        state, ys = rec.unroll(self.cell, params.cell, xs, solver=self.solver, **options)
 
         def mean_loss(readout: ReadoutParams, ys: Array) -> tuple[Any, Array]:
             outputs = self._read(readout, ys, batch)
@@ -148,7 +153,7 @@ class Recurrent:
             _, cell, _ = rec.online.gradient(
                 self.cell,
                 params.cell,
-                batch.inputs,
+                xs,
                 lambda t, y: jnp.sum(signal[t] * y),
                 rule=rule,
                 rule_key=rule_key,
@@ -169,7 +174,7 @@ class Recurrent:
         return rec.diagnostics.state_gradients(
             self.cell,
             params.cell,
-            batch.inputs,
+            inputs.fit(self.cell, batch.inputs),
             lambda ys, state: loss(self._read(params.readout, ys, watched), watched)[0],
             mask=batch.mask,
             reset=batch.reset,
@@ -216,4 +221,5 @@ def parts(task: Any, config: Any, predicts: EveryStep | LastStep) -> Parts:
     """The task, the configuration's cell with a readout, and its optimizer: what most experiments build."""
     (input_size,), (output_size,) = task.input_shape, task.output_shape
     cell = cells.build(config.cell, input_size, config.hidden_size)
+    inputs.check(cell, input_size)
     return Parts(task, Recurrent(cell, output_size, predicts, SOLVERS[config.solver]), make_optimizer(config))

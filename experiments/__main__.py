@@ -1,17 +1,16 @@
-"""``python -m experiments [list | run NAME ... | cells | keep RUN | report]``.
+"""``python -m experiments [list | run NAME ... | cells [CELL ...] | keep RUN | report]``.
 
-list: what there is (the default). run NAME: one experiment. cells: what ``--cell`` may name. keep RUN: copy the summary
-of a finished run to the committed results. report: make the tables of the README anew from code and results.
+list: what there is (the default). run NAME: one experiment. cells: a table of what ``--cell`` may name; of the cells
+given, their own among them, with their options and equations. keep RUN: copy the summary of a finished run to the
+committed results. report: make the tables of README and docs anew from code and results.
 """
 
-import inspect
 import sys
 import textwrap
 from pathlib import Path
 
-import recurrent as rec
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cli, report
+from experiments.lab import catalogue, cli, report
 from experiments.lab.experiment import load_experiment, names
 
 
@@ -25,24 +24,19 @@ def listing() -> str:
     return "\n\n".join(parts)
 
 
-def cells() -> str:
-    """Every cell of the library with its options and their defaults."""
-    return "\n".join(f"{name}{inspect.signature(builder)}" for name, builder in sorted(rec.CELLS.items()))
-
-
 def main(argv: list[str]) -> int:
     """The command line of the package."""
     verb, *rest = argv or ["list"]
     if verb in ("-h", "--help"):
         print(__doc__)
         return 0
-    if verb in ("list", "cells", "report") and rest:
+    if verb in ("list", "report") and rest:
         raise Fault(f"{verb}: unknown argument {rest[0]}")
     if verb == "list":
         print(listing())
         return 0
     if verb == "cells":
-        print(cells())
+        print(*catalogue.text(rest), sep="\n")
         return 0
     if verb == "run":
         if not rest:

@@ -1,6 +1,7 @@
 """Errors that a person can act on: one line on stderr and an exit code, never a traceback."""
 
 import difflib
+import os
 from collections.abc import Callable, Iterable
 
 USAGE, FAILED = 2, 1
@@ -38,6 +39,11 @@ def guarded(main: Callable[[], int | None]) -> int:
         sys.stdout.flush()
         print(f"error: {fault}", file=sys.stderr)
         return fault.code
+    except (
+        BrokenPipeError
+    ):  # what reads our words has heard enough; at exit Python would write the rest, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:  # before a run listens, or the second one while it saves
         print("error: interrupted", file=sys.stderr)
         return 130

@@ -27,12 +27,6 @@ def test_the_list_has_question_command_and_minutes_of_each():
         assert experiment.question in " ".join(listed.out.split())
 
 
-def test_the_cells_are_listed_with_their_defaults():
-    listed = heard(lambda: main(["cells"])).out
-    assert set(re.findall(r"^\w+", listed, re.MULTILINE)) == set(rec.CELLS)
-    assert "forget_bias: float | int | tuple[str, float | int] = 1.0" in listed
-
-
 @pytest.mark.parametrize("name", names())
 def test_a_module_says_what_it_claims(name):
     experiment = load_experiment(name)

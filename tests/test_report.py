@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from experiments.errors import Fault
-from experiments.lab import cli, config, report
+from experiments.lab import catalogue, cli, config, report
 from experiments.lab.experiment import load_experiment
 
 RESULTS = sorted(report.RESULTS.rglob("*.json"))
@@ -19,11 +19,10 @@ def test_a_page_is_what_the_code_says(path):
 
 
 def test_a_table_that_has_drifted_is_made_anew():
-    stale = "before\n<!-- table: cells -->\nold\n<!-- end -->\nafter"
-    assert (
-        report.filled(stale) == f"before\n<!-- table: cells -->\n{report.cells_table()}\n<!-- end -->\nafter"
-    )
-    assert "| `lstm` |" in report.cells_table()
+    stale = "before\n<!-- table: families -->\nold\n<!-- end -->\nafter"
+    table = catalogue.families()
+    assert report.filled(stale) == f"before\n<!-- table: families -->\n{table}\n<!-- end -->\nafter"
+    assert "`lstm`" in table
 
 
 def test_an_unknown_table_is_named():

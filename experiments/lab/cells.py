@@ -54,16 +54,20 @@ def _frozen(value: Any) -> Any:
 def parse_cell(text: str) -> CellSpec:
     """``lstm``, ``lstm(forget_bias=5)`` or ``my_module:MyCell(option=1)``; options are Python literals.
 
+    In the name of a cell of the library ``-`` is read as ``_``.
+
     Raises:
         Fault: no such cell, no such option, or an option that is not a literal.
 
     >>> parse_cell("lstm(peepholes=False, forget_bias=5)").options
     (('forget_bias', 5),)
     """
-    match = re.fullmatch(r"\s*([\w.]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
+    match = re.fullmatch(r"\s*([\w.-]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
     if match is None:
         raise Fault(f"--cell: expected name, name(option=value) or module:Class, got {text!r}")
     name, arguments = match.groups()
+    if ":" not in name:
+        name = name.replace("-", "_")
     written = _literals(text, arguments or "()")
     spec = CellSpec(name, source_sha256=_source_sha256(name) if ":" in name else None)
     known = defaults(spec)
@@ -101,7 +105,12 @@ def _is_storable(value: Any) -> bool:
     )
 
 
-def _builder(spec: CellSpec) -> Builder:
+def builder(spec: CellSpec) -> Builder:
+    """What makes the cell of its two sizes and its options.
+
+    Raises:
+        Fault: there is no such cell.
+    """
     if not spec.is_foreign:
         if spec.name not in rec.CELLS:
             hint = nearest(spec.name, rec.CELLS)
@@ -114,17 +123,17 @@ def _builder(spec: CellSpec) -> Builder:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # a stranger's module may fail in any way
         raise Fault(f"--cell: cannot import {module_name}: {type(error).__name__}: {error}") from error
-    builder = getattr(module, class_name, None)
-    if not callable(builder):
+    found = getattr(module, class_name, None)
+    if not callable(found):
         raise Fault(f"--cell: {module_name} has no {class_name}{nearest(class_name, vars(module))}")
-    return builder
+    return found
 
 
 def _source_sha256(name: str) -> str:
     module_name = name.split(":")[0]
-    builder = _builder(CellSpec(name))
+    build_it = builder(CellSpec(name))
     try:
-        path = inspect.getsourcefile(inspect.getmodule(builder) or importlib.import_module(module_name))
+        path = inspect.getsourcefile(inspect.getmodule(build_it) or importlib.import_module(module_name))
         return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
     except (TypeError, OSError) as error:
         raise Fault(f"--cell: {name} has no source file in Python") from error
@@ -141,7 +150,7 @@ def check_source(spec: CellSpec, stored: CellSpec) -> None:
 def defaults(spec: CellSpec) -> dict[str, Any]:
     """The options of a cell and their defaults, without its two sizes."""
     try:
-        parameters = inspect.signature(_builder(spec)).parameters
+        parameters = inspect.signature(builder(spec)).parameters
     except (TypeError, ValueError) as error:
         raise Fault(f"--cell: {spec.name} cannot be called: {error}") from error
     for size in SIZES:
@@ -161,7 +170,7 @@ def build(spec: CellSpec, input_size: int, hidden_size: int) -> Any:
     if type(size) is not int or size < 1:
         raise Fault(f"--cell: {label(spec)}: hidden_size: expected a positive integer, got {size!r}")
     try:
-        cell = _builder(spec)(input_size=input_size, **options)
+        cell = builder(spec)(input_size=input_size, **options)
     except Exception as error:  # a stranger's cell may fail in any way
         raise Fault(f"--cell: {label(spec)}: {type(error).__name__}: {error}") from error
     if not isinstance(cell, (rec.Cell, rec.Layer)):

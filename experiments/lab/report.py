@@ -1,21 +1,18 @@
 """The tables of README and docs, made from the code and from what is committed; a test compares them."""
 
 import dataclasses
-import inspect
 import json
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import recurrent as rec
 from experiments.errors import Fault
+from experiments.lab import catalogue, measured, ways
 from experiments.lab import config as configs
 from experiments.lab import folder as folders
-from experiments.lab import ways
 from experiments.lab.experiment import load_experiment, names
 from experiments.lab.ways import markdown
 
@@ -42,20 +39,6 @@ def results(experiment: str) -> list[dict[str, Any]]:
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(RESULTS.glob(f"{experiment}/*/*.json"))
     ]
-
-
-def cells_table() -> str:
-    """Name, what it is, source file, and whether it can be computed in parallel."""
-    rows = []
-    for name, builder in sorted(rec.CELLS.items()):
-        cell = builder(input_size=2, hidden_size=4)
-        what = (inspect.getdoc(builder) or "").partition("\n")[0].rstrip(".")
-        module = type(cell).__module__
-        path = f"{module.replace('.', '/')}.py"
-        source = re.search(r"Source: ([^\n,;]*\(\d{4}\))", sys.modules[module].__doc__ or "")
-        parallel = "yes" if cell.has_linear_form else "no"
-        rows.append((f"`{name}`", what, source[1] if source else "", f"[{path}]({path})", parallel))
-    return markdown(("cell", "what it is", "source", "file", "linear in the state"), rows)
 
 
 def experiments_table() -> str:
@@ -107,10 +90,13 @@ def command_of(summary: dict[str, Any]) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "cells": cells_table,
+    "cells": catalogue.table,
+    "families": catalogue.families,
+    "not_implemented": catalogue.not_implemented,
     "experiments": experiments_table,
     "results": results_table,
     **ways.TABLES,
+    **measured.TABLES,
 }
 
 

@@ -24,16 +24,6 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def solvers_table() -> str:
-    """Every cell of the registry with every solver: what did not raise `Unsupported`."""
-    rows = []
-    for name, build in sorted(rec.CELLS.items()):
-        cell = build(input_size=2, hidden_size=4)
-        runs = ("yes" if rec.refusal(cell, solver) is None else "" for solver in KINDS.values())
-        rows.append((f"`{name}`", *runs))
-    return markdown(("cell", *KINDS), rows)
-
-
 def measured(name: str) -> dict[str, Any]:
     """A committed measurement."""
     return json.loads((DOCS / f"{name}.json").read_text(encoding="utf-8"))
@@ -118,7 +108,6 @@ def online_table() -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "solvers": solvers_table,
     "ways_cpu": lambda: _ways_table("ways.cpu"),
     "ways_h100": lambda: _ways_table("ways.h100"),
     "streaming": streaming_table,

@@ -1,0 +1,87 @@
+"""The tables of what was measured about every cell (docs/cells.*.json, docs/learning.*.json)."""
+
+from typing import Any
+
+import recurrent as rec
+from experiments.lab.ways import markdown, measured
+
+DEVICES = {"CPU": "cells.cpu", "H100": "cells.h100"}
+STEPS = 512  # of the training step that `benchmarks.cells` times
+SLOW = 4.0
+WHY_SLOW: dict[str, str] = {}
+"""Why a cell takes more than `SLOW` times as long as an LSTM."""
+
+
+def rows_of(name: str) -> dict[str, dict[str, Any]]:
+    """The rows of a measurement by cell."""
+    return {row["cell"]: row for row in measured(name)["rows"]}
+
+
+def ratio(entry: dict[str, Any]) -> float:
+    """Times as long as the LSTM that ran beside it."""
+    return entry["milliseconds"] / entry["lstm_milliseconds"]
+
+
+def slow_cells() -> set[str]:
+    """Those that took more than `SLOW` times as long as an LSTM on some device, by `Sequential`."""
+    found = (rows_of(name) for name in DEVICES.values())
+    return {cell for rows in found for cell, row in rows.items() if ratio(row["Sequential"]) > SLOW}
+
+
+def speed_table() -> str:
+    """Steps a second, their ratio to an LSTM's, and MiB of temporaries, by device and solver."""
+    head = ["cell", "parameters"]
+    head += [f"{device}, {solver}" for device in DEVICES for solver in ("Sequential", "Associative")]
+    tables = [rows_of(name) for name in DEVICES.values()]
+    lines = []
+    for cell in rec.CELLS:
+        entries = [table[cell].get(solver) for table in tables for solver in ("Sequential", "Associative")]
+        lines.append((f"`{cell}`", f"{tables[0][cell]['parameters']:,}", *map(_speed, entries)))
+    return markdown(head, lines)
+
+
+def _speed(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    memory = f"{entry['bytes'] / 2**20:,.0f} MiB"
+    if "milliseconds" not in entry:
+        return f"not run, {memory}"
+    return f"{STEPS / entry['milliseconds']:,.3g}k ({ratio(entry):.2g} x), {memory}"
+
+
+def reasons_table() -> str:
+    """Why the slow ones are slow."""
+    return markdown(
+        ("cell", "why it takes more than four times as long as an LSTM"),
+        ((f"`{cell}`", WHY_SLOW[cell]) for cell in rec.CELLS if cell in WHY_SLOW),
+    )
+
+
+def learning_table(name: str) -> str:
+    """Error before and after, and how much of the gradient reaches the first step."""
+
+    def share(gradient: list[float] | None) -> str:
+        return "" if gradient is None else f"{gradient[1] / max(gradient[0], 1e-38):.0e}"
+
+    rows = rows_of(name)
+    return markdown(
+        ("cell", "learning rate", "error before", "error after", "gradient before", "gradient after"),
+        (
+            (
+                f"`{cell}`",
+                f"{row['rate']:g}",
+                f"{row['mse_before']:.3g}",
+                f"{row['mse_after']:.4f}",
+                share(row["gradient_before"]),
+                share(row["gradient_after"]),
+            )
+            for cell, row in ((cell, rows[cell]) for cell in rec.CELLS)
+        ),
+    )
+
+
+TABLES = {
+    "speed": speed_table,
+    "slow": reasons_table,
+    "learning_long": lambda: learning_table("learning.long"),
+}

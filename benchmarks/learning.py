@@ -1,0 +1,154 @@
+"""Does every cell learn? The adding problem with one budget for all, and the gradient by lag before and after.
+
+    python -m benchmarks.learning long --out docs/learning.long.json [--cell NAME ...] [--workers 2]
+
+Every cell gets the same network, updates and data; a learning rate of its own only where `RATES` has one. What is
+written is one training of one seed: a check that a cell learns, not a comparison of cells tuned to their best.
+Rows already in the file are kept, so that a run that was cut off goes on.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import recurrent as rec
+from experiments.lab.model import LastStep, Recurrent
+from experiments.lab.training import Trainer, named_leaves
+from experiments.tasks.adding import Adding
+
+
+class Budget(NamedTuple):
+    """What every cell is given. ``learning_rate`` falls to 0 along a cosine; gradients are clipped at norm 1."""
+
+    num_steps: int
+    hidden_size: int
+    batch_size: int
+    num_updates: int
+    learning_rate: float
+    num_evaluation: int
+
+
+HELD_OUT = 1000  # the seed of the sequences that are evaluated
+BUDGETS = {
+    "short": Budget(20, 32, 32, 400, 1e-2, 512),
+    "long": Budget(100, 64, 64, 1600, 5e-3, 1024),
+}
+RATES: dict[str, float] = {
+    "clockwork": 10.0,
+    "cornn": 10.0,
+    "dilated_rnn": 0.3,
+    "fast_rnn": 10.0,
+    "hs97": 3.0,
+    "hs97_cut": 3.0,
+    "hs97_long_lag": 10.0,
+    "lstm_fgr": 3.0,
+    "lstm_niaf": 3.0,
+    "lstm_np": 3.0,
+    "lstm_v": 3.0,
+    "ltc": 3.0,
+    "stack_rnn": 0.3,
+}
+"""Learning rates of the cells that do not learn at the common one within the short budget, as a multiple of it."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "conv_gru": {"height": 1, "width": 1, "kernel": 1},
+    "conv_lstm": {"height": 1, "width": 1, "kernel": 1},
+    "fast_weights": {"layer_norm": False, "activation": "tanh", "rate": 0.1},
+    "hs97": {"bias": "hidden", "init_range": 0.5},
+    "hs97_cut": {"bias": "hidden", "init_range": 0.5},
+    "ltc": {"synapses": "pairs", "dt": 0.1},
+    "stack_rnn": {"weight_init": ("normal", 1.0)},
+    "unicornn": {"alpha": 0.0},
+    "variational_lstm": {"inputs": 0.0, "state": 0.05},
+}
+"""Options of the cells whose defaults do not suit the task: images of one pixel, time scales, larger weights."""
+
+
+def trainer(name: str, budget: Budget) -> Trainer:
+    """The cell with its readout, the task, and Adam."""
+    task = Adding(num_steps=budget.num_steps, num_evaluation=budget.num_evaluation)
+    (size,) = task.input_shape
+    cell = rec.CELLS[name](input_size=size, hidden_size=budget.hidden_size, **OPTIONS.get(name, {}))
+    rate = budget.learning_rate * RATES.get(name, 1.0)
+    schedule = optax.cosine_decay_schedule(rate, budget.num_updates)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    return Trainer(task, Recurrent(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation)
+
+
+def error_of_one(budget: Budget) -> float:
+    """The mean squared error of always answering 1 on the very sequences that are evaluated; 1/6 in expectation."""
+    task = Adding(num_steps=budget.num_steps, num_evaluation=budget.num_evaluation)
+    batch = task.evaluation((), "validation", jnp.array(0), jax.random.key(HELD_OUT), budget.num_evaluation)
+    return float(jnp.mean((batch.targets - 1.0) ** 2))
+
+
+def learn(name: str, budget: Budget, seed: int = 0) -> dict[str, Any]:
+    """One training: validation errors and gradients by lag, before and after, and what it took."""
+    own = trainer(name, budget)
+
+    @jax.jit
+    def run(key: Any, held_out: Any) -> Any:
+        before = own.init(key)
+        after, _ = own.train(before, (), jnp.array(budget.num_updates))
+        looks = []
+        for state in (before, after):
+            _, metrics = own.evaluate(state, (), held_out)
+            looks.append((metrics["mse"], own.diagnose(state, (), held_out).get("all")))
+        moved = jax.tree.map(lambda new, old: jnp.any(new != old), after.params, before.params)
+        return looks, after.records.finite, moved
+
+    keys = jax.random.key(seed), jax.random.key(HELD_OUT)
+    compiled = run.lower(*keys).compile()
+    started = time.perf_counter()
+    looks, finite, moved = jax.device_get(compiled(*keys))
+    row: dict[str, Any] = {
+        "cell": name,
+        "jax": jax.__version__,
+        "seconds": round(time.perf_counter() - started, 1),
+        "finite": bool(finite),
+    }
+    row["stuck"] = [path for path, has_moved in named_leaves(moved) if not has_moved]
+    row["options"] = OPTIONS.get(name, {})
+    row["rate"] = budget.learning_rate * RATES.get(name, 1.0)
+    for when, (mse, by_lag) in zip(("before", "after"), looks, strict=True):
+        row[f"mse_{when}"] = float(mse)
+        row[f"gradient_{when}"] = None if by_lag is None else [float(by_lag[0]), float(by_lag[-1])]
+    return row
+
+
+def _one_thread() -> None:
+    os.environ |= {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def main() -> None:
+    """Train and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("budget", choices=BUDGETS)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cell", nargs="*", default=list(rec.CELLS))
+    options = parser.parse_args()
+    budget = BUDGETS[options.budget]
+    about = {"task": f"adding, T = {budget.num_steps}", "baseline": error_of_one(budget)}
+    about |= {"device": jax.default_backend(), **budget._asdict()}
+    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(options.workers, spawn, _one_thread) as pool:
+        for future in concurrent.futures.as_completed([pool.submit(learn, name, budget) for name in todo]):
+            rows.append(future.result())
+            rows.sort(key=lambda row: list(rec.CELLS).index(row["cell"]))
+            print(future.result(), flush=True)
+            options.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Every cell learns: in minutes the adding problem of 20 steps, in the slow lane that of 100, as docs/ tells."""
+
+import json
+
+import numpy as np
+import pytest
+
+import recurrent as rec
+from benchmarks.learning import BUDGETS, error_of_one, learn
+from experiments.lab.ways import DOCS
+
+# Inputs at regular times have no gaps: a decay towards the last value has nothing to act on.
+STUCK = {"gru_d": ["cell.w_decay_x", "cell.b_decay_x"]}
+
+
+def told(name):
+    """What the committed table says: `{cell: row}`."""
+    return {row["cell"]: row for row in json.loads((DOCS / f"learning.{name}.json").read_text())["rows"]}
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_the_tables_hold_every_cell(name):
+    rows = told(name)
+    assert list(rows) == list(rec.CELLS)
+    assert all(row["finite"] and row["stuck"] == STUCK.get(cell, []) for cell, row in rows.items())
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("cell", rec.CELLS)
+def test_a_cell_learns_something(cell):
+    check(cell, "short")
+    assert told("short")[cell]["mse_after"] < 0.97 * error_of_one(BUDGETS["short"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", rec.CELLS)
+def test_a_cell_learns_as_far_as_the_table_tells(cell):
+    check(cell, "long")
+
+
+def check(cell, name):
+    """A training like the one in the table; machines and versions round differently, and errors near 0 are all alike."""
+    row, before = learn(cell, BUDGETS[name]), told(name)[cell]
+    assert row["finite"]
+    assert row["stuck"] == STUCK.get(cell, [])
+    np.testing.assert_allclose(row["mse_before"], before["mse_before"], rtol=1e-3)
+    assert row["mse_after"] < 1.3 * before["mse_after"] + 0.01
+    if before["gradient_before"] is not None:
+        np.testing.assert_allclose(row["gradient_before"][0], before["gradient_before"][0], rtol=1e-2)

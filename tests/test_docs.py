@@ -18,6 +18,7 @@ import code_blocks
 import pytest
 
 import recurrent as rec
+from experiments.lab import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -106,6 +107,18 @@ def test_a_link_to_nowhere_is_named():
 def test_the_python_blocks_run():
     done = code_blocks.run(*PAGES)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_cell_of_ones_own_has_the_row_that_its_page_shows(tmp_path, monkeypatch):
+    page = (DOCS / "your_own_cell.md").read_text()
+    code, shown = (
+        re.search(rf"^```{kind}\n(.*?)^```", page, re.DOTALL | re.MULTILINE) for kind in ("python", "text")
+    )
+    (tmp_path / "leaky.py").write_text(code[1])
+    monkeypatch.syspath_prepend(tmp_path)
+    rows = itertools.takewhile(bool, catalogue.text(["elman", "leaky:Leaky"]))
+    assert list(rows)[:3] == shown[1].splitlines()
+    assert sum(1 for line in code[1].splitlines() if line.startswith("    ")) <= 30
 
 
 def sphinx(*arguments: Path | str) -> subprocess.CompletedProcess[str]:

@@ -24,6 +24,7 @@ __all__ = [
     "batch_shape",
     "is_shape",
     "num_steps",
+    "outer",
     "shape_leaves",
     "tree_shape",
     "where",
@@ -56,6 +57,18 @@ def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
     if isinstance(old, (int, float)):
         return jax.tree.map(lambda leaf: select(leaf, jnp.asarray(old, leaf.dtype)), new)
     return jax.tree.map(select, new, old)
+
+
+def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array, "*b n m"]:
+    """The products of all pairs of entries.
+
+    As an einsum, whose derivative is two products of a matrix and a vector. By broadcasting it is two sums over all
+    entries, which took the gradient of a matrix memory several times as long on a CPU.
+
+    >>> outer(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
+    [[3.0, 4.0], [6.0, 8.0]]
+    """
+    return jnp.einsum("...n,...m->...nm", a, b)
 
 
 def is_shape(node: Any) -> bool:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
@@ -127,7 +127,7 @@ class FastWeights(Cell):
     ) -> FastWeightsState:
         """The equations of the module."""
         phi = ACTIVATIONS[self.activation]
-        a = self.decay * state.a + self.rate * state.h[..., :, None] * state.h[..., None, :]
+        a = self.decay * state.a + arrays.outer(self.rate * state.h, state.h)
         z = u + state.h @ weights.w_h
         h = phi(z)
         for _ in range(self.inner_steps):

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms, initializers
+from recurrent import arrays, forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
@@ -212,7 +212,7 @@ class LinearAttention(Cell):
     def linear(self, weights: LinearAttentionWeights, u: LinearAttentionInputs) -> forms.Diagonal:
         """S' = S ⊙ a + v kᵀ, n' = n ⊙ a + k."""
         # a is as wide as it differs: the maps compose all the same
-        keep, add = u.a[..., None, :], u.v[..., :, None] * u.k[..., None, :]
+        keep, add = u.a[..., None, :], arrays.outer(u.v, u.k)
         if not self.normalize:
             return forms.Diagonal(LinearAttentionState(keep), LinearAttentionState(add))
         return forms.Diagonal(NormalizedAttentionState(keep, u.a), NormalizedAttentionState(add, u.k))

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms
+from recurrent import arrays, forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 
@@ -163,7 +163,7 @@ class MLSTM(Cell):
 
     def linear(self, weights: MLSTMWeights, u: MLSTMInputs) -> forms.ScalarDecay:
         """(C, n) decays by f and gains i (v kᵀ, k)."""
-        return forms.ScalarDecay(u.log_f, MLSTMState(u.v[..., :, None] * u.k[..., None, :], u.k, u.log_i))
+        return forms.ScalarDecay(u.log_f, MLSTMState(arrays.outer(u.v, u.k), u.k, u.log_i))
 
     def output(self, weights: MLSTMWeights, state: MLSTMState, u: MLSTMInputs) -> Float[Array, "*b h"]:
         """What is read with q, normalised, behind the output gate."""

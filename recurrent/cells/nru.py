@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 
@@ -125,7 +126,7 @@ class NRU(Cell):
 
     def _heads(self, strength: Array, left: Array, right: Array) -> Float[Array, "*b m"]:
         """The mean over heads of strength times direction."""
-        rows = left[..., :, None] * right[..., None, :]
+        rows = arrays.outer(left, right)
         rows = rows.reshape(*strength.shape, self.memory_size)
         if self.relu:
             strength, rows = jax.nn.relu(strength), jax.nn.relu(rows)

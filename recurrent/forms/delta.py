@@ -62,15 +62,15 @@ class Delta(_DeltaFields, Form):
         def move(s: Array) -> Array:
             a = jnp.exp(self.log_a)
             write = self.beta[..., None] * (self.v - a[..., None] * jnp.einsum("...vk,...k->...v", s, self.k))
-            return a[..., None, None] * s + write[..., :, None] * self.k[..., None, :]
+            return a[..., None, None] * s + arrays.outer(write, self.k)
 
         return jax.tree.map(move, state)
 
     def dense(self, like: PyTree) -> Dense:
         """The same maps as whole matrices, for a state with the structure of ``like``."""
-        outer = self.beta[..., None, None] * self.k[..., :, None] * self.k[..., None, :]
-        a = jnp.exp(self.log_a)[..., None, None] * (jnp.eye(self.k.shape[-1], dtype=self.k.dtype) - outer)
-        b = self.beta[..., None, None] * self.v[..., :, None] * self.k[..., None, :]
+        erased = arrays.outer(self.beta[..., None] * self.k, self.k)
+        a = jnp.exp(self.log_a)[..., None, None] * (jnp.eye(self.k.shape[-1], dtype=self.k.dtype) - erased)
+        b = arrays.outer(self.beta[..., None] * self.v, self.k)
         return Dense(a, jax.tree.structure(like).unflatten([b]))
 
     def scan(
@@ -93,7 +93,7 @@ class Delta(_DeltaFields, Form):
         ends = Dense(*_last_map(block, fresh)).scan(start, None, None, fresh)
         before = jnp.concatenate([start[None], ends[:-1]])
         writes = block.own - jnp.einsum("...vk,...ck->...cv", before, block.shared)
-        outer = writes[..., :, None] * block.k[..., None, :]
+        outer = arrays.outer(writes, block.k)
         states = (block.decay @ outer.reshape(*outer.shape[:-2], -1)).reshape(outer.shape)
         states += block.kept[..., None, None] * before[..., None, :, :]
         states += block.restarted[..., None, None] * fresh[..., None, :, :]

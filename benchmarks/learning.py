@@ -61,15 +61,21 @@ RATES: dict[str, float] = {
 OPTIONS: dict[str, dict[str, Any]] = {
     "conv_gru": {"height": 1, "width": 1, "kernel": 1},
     "conv_lstm": {"height": 1, "width": 1, "kernel": 1},
+    "delta_net": {"num_heads": 4},
     "fast_weights": {"layer_norm": False, "activation": "tanh", "rate": 0.1},
+    "gated_delta_net": {"num_heads": 4},
+    "gla": {"num_heads": 4},
     "hs97": {"bias": "hidden", "init_range": 0.5},
     "hs97_cut": {"bias": "hidden", "init_range": 0.5},
-    "ltc": {"synapses": "pairs", "dt": 0.1},
+    "linear_attention": {"num_heads": 4},
+    "ltc": {"synapses": "pairs", "dt": 0.1, "unfolds": 1},
+    "mlstm": {"num_heads": 4},
+    "retention": {"num_heads": 4},
     "stack_rnn": {"weight_init": ("normal", 1.0)},
     "unicornn": {"alpha": 0.0},
     "variational_lstm": {"inputs": 0.0, "state": 0.05},
 }
-"""Options of the cells whose defaults do not suit the task: images of one pixel, time scales, larger weights."""
+"""Options of the cells whose defaults do not suit the task: images of one pixel, several heads, time scales, weights."""
 
 
 def trainer(name: str, budget: Budget) -> Trainer:

@@ -39,7 +39,7 @@ def test_a_cell_learns_as_far_as_the_table_tells(cell):
 
 
 def check(cell, name):
-    """A training like the one in the table; machines and versions round differently, and errors near 0 are all alike."""
+    """A training like the one in the table; machines and versions round differently, errors near 0 are all alike."""
     row, before = learn(cell, BUDGETS[name]), told(name)[cell]
     assert row["finite"]
     assert row["stuck"] == STUCK.get(cell, [])

@@ -12,7 +12,14 @@ from experiments.lab.experiment import load_experiment
 RESULTS = sorted(report.RESULTS.rglob("*.json"))
 
 
-@pytest.mark.parametrize("path", report.documents(), ids=lambda path: path.name)
+# The table of all cells traces each of them some thirty times.
+PAGES = [
+    pytest.param(path, id=path.name, marks=[pytest.mark.medium] if path.name == "cells.md" else [])
+    for path in report.documents()
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_what_the_code_says(path):
     text = path.read_text(encoding="utf-8")
     assert report.filled(text) == text, "python -m experiments report makes the tables anew"

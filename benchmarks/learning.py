@@ -75,7 +75,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "unicornn": {"alpha": 0.0},
     "variational_lstm": {"inputs": 0.0, "state": 0.05},
 }
-"""Options of the cells whose defaults do not suit the task: images of one pixel, several heads, time scales, weights."""
+"""Options of the cells whose defaults do not suit the task: one pixel, several heads, time scales, weights."""
 
 
 def trainer(name: str, budget: Budget) -> Trainer:

@@ -9,8 +9,8 @@ DEVICES = {"CPU": "cells.cpu", "H100": "cells.h100"}
 STEPS = 512  # of the training step that `benchmarks.cells` times
 SLOW = 4.0
 _MATRIX = (
-    "on a CPU: with one head of 128 units its state is 16,384 numbers a sequence, an LSTM's 256, and each step reads and "
-    "writes all of them; n heads divide that by n"
+    "on a CPU: with one head of 128 units its state is 16,384 numbers a sequence, an LSTM's 256, and each step reads "
+    "and writes all of them; n heads divide that by n"
 )
 WHY_SLOW: dict[str, str] = dict.fromkeys(("gla", "delta_net", "gated_delta_net", "mlstm"), _MATRIX)
 """Why a cell takes more than `SLOW` times as long as an LSTM."""

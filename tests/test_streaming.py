@@ -20,11 +20,12 @@ def check_stream(cell, batch):
     state, step = rec.stream(cell, params, batch)
     found = []
     for t in range(5):
-        before = jax.tree.leaves(state)
+        before = jax.tree.leaves_with_path(state)
         state, y = step(state, jax.tree.map(lambda leaf, t=t: leaf[t], xs))
         found.append(y)
-    # the memory of the state given was taken over
-    assert all(leaf.is_deleted() for leaf in before)
+    # the memory of the state given was taken over, but for an output that no step of these two reads again
+    kept = {jax.tree_util.keystr(path) for path, leaf in before if not leaf.is_deleted()}
+    assert kept <= ({".h"} if isinstance(cell, rec.QRNN | rec.SRU) else set())
     final, ys = rec.unroll(cell, params, xs)
     together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
     for a, b in zip(jax.tree.leaves((state, together)), jax.tree.leaves((final, ys)), strict=True):

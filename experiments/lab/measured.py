@@ -62,26 +62,22 @@ def reasons_table() -> str:
 
 
 def learning_table(name: str) -> str:
-    """Error before and after, and how much of the gradient reaches the first step."""
+    """Error before and after, and how much of the gradient reaches the first step; below, how many learned."""
 
     def share(gradient: list[float] | None) -> str:
         return "" if gradient is None else f"{gradient[1] / max(gradient[0], 1e-38):.0e}"
 
-    rows = rows_of(name)
-    return markdown(
-        ("cell", "learning rate", "error before", "error after", "gradient before", "gradient after"),
-        (
-            (
-                f"`{cell}`",
-                f"{row['rate']:g}",
-                f"{row['mse_before']:.3g}",
-                f"{row['mse_after']:.4f}",
-                share(row["gradient_before"]),
-                share(row["gradient_after"]),
-            )
-            for cell, row in ((cell, rows[cell]) for cell in rec.CELLS)
-        ),
-    )
+    def line(cell: str, row: dict[str, Any]) -> tuple[str, ...]:
+        options = ", ".join(f"{key}={value!r}" for key, value in row["options"].items())
+        errors = f"{row['mse_before']:.3g}", f"{row['mse_after']:.4f}"
+        gradients = share(row["gradient_before"]), share(row["gradient_after"])
+        return f"`{cell}`", options, f"{row['rate']:g}", *errors, *gradients
+
+    rows, half = rows_of(name), measured(name)["about"]["baseline"] / 2
+    head = ("cell", "options", "rate", "error before", "error after", "gradient before", "gradient after")
+    learned = sum(row["mse_after"] < half for row in rows.values())
+    table = markdown(head, (line(cell, rows[cell]) for cell in rec.CELLS))
+    return f"{table}\n\n{learned} of {len(rows)} end below half of what always answering 1 makes."
 
 
 TABLES = {

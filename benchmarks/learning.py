@@ -4,6 +4,8 @@
 
 Every cell gets the same network, updates and data; a learning rate of its own only where `RATES` has one. What is
 written is one training of one seed: a check that a cell learns, not a comparison of cells tuned to their best.
+The gradient is that of the last loss by the state that each step reads; by the input of each step where a layer has
+no state common to its parts. Both are medians over sequences, at the lags that ``about`` lists.
 Rows already in the file are kept, so that a run that was cut off goes on.
 """
 
@@ -22,7 +24,7 @@ import optax
 
 import recurrent as rec
 from experiments.lab.model import LastStep, Recurrent
-from experiments.lab.training import Trainer, named_leaves
+from experiments.lab.training import DIAGNOSED, Trainer, named_leaves
 from experiments.tasks.adding import Adding
 
 
@@ -96,9 +98,28 @@ def error_of_one(budget: Budget) -> float:
     return float(jnp.mean((batch.targets - 1.0) ** 2))
 
 
+def looks_at(budget: Budget) -> list[int]:
+    """The lags at which a gradient is written: some twenty, evenly, and the longest."""
+    last = budget.num_steps - 1
+    return sorted({*range(0, last, max(budget.num_steps // 20, 1)), last})
+
+
+def input_gradients(own: Trainer, params: Any, key: Any) -> Any:
+    """By lag, like `Trainer.diagnose`, the norm of the gradient by the input of each step."""
+    batch = own.task.evaluation((), "validation", jnp.array(0), key, DIAGNOSED)
+
+    def last_loss(xs: Any) -> Any:
+        outputs, _ = own.model.apply(params, batch._replace(inputs=xs), carry=(), key=None)
+        return own.task.loss(outputs, batch)[0]
+
+    norms = rec.diagnostics.gradient_norms(jax.grad(last_loss)(batch.inputs))
+    return jnp.median(rec.diagnostics.gradient_by_lag(norms, own.task.num_steps - 1), axis=1)
+
+
 def learn(name: str, budget: Budget, seed: int = 0) -> dict[str, Any]:
     """One training: validation errors and gradients by lag, before and after, and what it took."""
     own = trainer(name, budget)
+    has_state = isinstance(own.model.cell, rec.Cell)
 
     @jax.jit
     def run(key: Any, held_out: Any) -> Any:
@@ -107,7 +128,11 @@ def learn(name: str, budget: Budget, seed: int = 0) -> dict[str, Any]:
         looks = []
         for state in (before, after):
             _, metrics = own.evaluate(state, (), held_out)
-            looks.append((metrics["mse"], own.diagnose(state, (), held_out).get("all")))
+            if has_state:
+                by_lag = own.diagnose(state, (), held_out)["all"]
+            else:
+                by_lag = input_gradients(own, state.params, held_out)
+            looks.append((metrics["mse"], by_lag))
         moved = jax.tree.map(lambda new, old: jnp.any(new != old), after.params, before.params)
         return looks, after.records.finite, moved
 
@@ -124,10 +149,17 @@ def learn(name: str, budget: Budget, seed: int = 0) -> dict[str, Any]:
     row["stuck"] = [path for path, has_moved in named_leaves(moved) if not has_moved]
     row["options"] = OPTIONS.get(name, {})
     row["rate"] = budget.learning_rate * RATES.get(name, 1.0)
+    row["gradient_of"] = "state" if has_state else "input"
     for when, (mse, by_lag) in zip(("before", "after"), looks, strict=True):
         row[f"mse_{when}"] = float(mse)
-        row[f"gradient_{when}"] = None if by_lag is None else [float(by_lag[0]), float(by_lag[-1])]
+        row[f"gradient_{when}"] = [float(f"{by_lag[lag]:.4g}") for lag in looks_at(budget)]
     return row
+
+
+def written(table: dict[str, Any]) -> str:
+    """JSON, a row a line: curves are long, and a changed row should be a changed line."""
+    rows = ",\n".join(f"  {json.dumps(row)}" for row in table["rows"])
+    return f'{{\n "about": {json.dumps(table["about"])},\n "rows": [\n{rows}\n ]\n}}\n'
 
 
 def _one_thread() -> None:
@@ -144,7 +176,7 @@ def main() -> None:
     options = parser.parse_args()
     budget = BUDGETS[options.budget]
     about = {"task": f"adding, T = {budget.num_steps}", "baseline": error_of_one(budget)}
-    about |= {"device": jax.default_backend(), **budget._asdict()}
+    about |= {"device": jax.default_backend(), **budget._asdict(), "lags": looks_at(budget)}
     rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
     todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
     spawn = multiprocessing.get_context("spawn")
@@ -153,7 +185,7 @@ def main() -> None:
             rows.append(future.result())
             rows.sort(key=lambda row: list(rec.CELLS).index(row["cell"]))
             print(future.result(), flush=True)
-            options.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+            options.out.write_text(written({"about": about, "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ from recurrent.cells.unicornn import UnICORNN
 from recurrent.cells.ur_lstm import URLSTM
 from recurrent.cells.urnn import URNN
 from recurrent.dilated import Dilated
-from recurrent.dropout import dropout, variational_dropout, weight_drop
+from recurrent.dropout import dropout, variational_dropout
 from recurrent.explain import explain, refusal
 from recurrent.layers import Bidirectional, stack
 from recurrent.newton import Newton, Report, solve_report
@@ -79,6 +79,7 @@ from recurrent.registry import CELLS, INITIALIZERS
 from recurrent.solvers import AUTO, Checkpointed, Sequential
 from recurrent.streaming import Stream, stream
 from recurrent.unroll import mask_from_lengths, unroll
+from recurrent.weight_drop import WeightDrop, weight_drop
 from recurrent.wrappers import cut, hold, residual, with_states, zoneout
 
 __all__ = [
@@ -164,6 +165,7 @@ __all__ = [
     "TimedInput",
     "UnICORNN",
     "Unsupported",
+    "WeightDrop",
     "activation_penalty",
     "arrays",
     "cut",

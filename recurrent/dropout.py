@@ -1,4 +1,4 @@
-"""Dropout of inputs, of the states that the recurrence reads, and of recurrent matrices.
+"""Dropout of inputs, and of the states that the recurrence reads.
 
 What is kept is divided by 1 - rate, so that its expectation is what evaluation (``key=None``) computes with.
 """
@@ -16,7 +16,7 @@ from recurrent.arrays import Key, Shape
 from recurrent.cell import Cell, Noisy
 from recurrent.wrappers import Wrapper, hold, state_fields
 
-__all__ = ["Dropout", "NoisyWrapper", "VariationalDropout", "dropout", "variational_dropout", "weight_drop"]
+__all__ = ["Dropout", "NoisyWrapper", "VariationalDropout", "dropout", "variational_dropout"]
 
 
 def check_rate(name: str, rate: float | int) -> None:
@@ -192,33 +192,3 @@ def variational_dropout(
     True
     """
     return VariationalDropout(cell, inputs, state, tuple(fields))
-
-
-def weight_drop(
-    params: PyTree, key: Key | None, rate: float | int, names: tuple[str, ...] = ("w_h",)
-) -> PyTree:
-    """The parameters with entries of the named matrices dropped: one draw for all steps and sequences of an unroll.
-
-    ``unroll(cell, weight_drop(params, key, 0.5), xs)`` trains with it; ``key=None`` changes nothing. A name counts
-    wherever it stands in ``params``, in every part of a stack; ValueError where one stands nowhere.
-    Source: Merity, Keskar & Socher (2018), "Regularizing and optimizing LSTM language models"; DropConnect: Wan et al.
-    (2013), "Regularization of neural networks using DropConnect".
-
-    >>> params = {"w_h": jnp.ones((2, 2)), "w_x": jnp.ones(2)}
-    >>> dropped = weight_drop(params, jax.random.key(0), 0.5)
-    >>> sorted(set(dropped["w_h"].ravel().tolist())), dropped["w_x"].tolist()
-    ([0.0, 2.0], [1.0, 1.0])
-    """
-    check_rate("rate", rate)
-    paths, structure = jax.tree.flatten_with_path(params)
-    leaves = [leaf for _, leaf in paths]
-    owners = [jax.tree_util.keystr(path[-1:], simple=True) for path, _ in paths]
-    for name in names:
-        if name not in owners:
-            raise ValueError(f"names: expected names of parameters ({', '.join(owners)}), got {name!r}")
-    if key is None:
-        return params
-    for number, index in enumerate(index for index, name in enumerate(owners) if name in names):
-        (keep,) = keep_masks(jax.random.fold_in(key, number), rate, (), leaves[index].shape)
-        leaves[index] = drop(leaves[index], (keep,), rate)
-    return jax.tree.unflatten(structure, leaves)

@@ -16,6 +16,7 @@ from recurrent.dropout import VariationalDropout, variational_dropout
 from recurrent.initializers import Spec
 from recurrent.layers import Stack, stack
 from recurrent.recurrent_dropout import RecurrentDropout, recurrent_dropout
+from recurrent.weight_drop import WeightDrop
 from recurrent.wrappers import Cut, Zoneout, cut, zoneout
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "hs97_cut",
     "recurrent_dropout_lstm",
     "variational_lstm",
+    "weight_drop_lstm",
     "zoneout_lstm",
 ]
 
@@ -38,6 +40,10 @@ def zoneout_lstm(
     forget_bias: float | int | tuple[str, float | int] = 1.0,
 ) -> Zoneout:
     """An `LSTM` with `zoneout` of its output and of its memory; the rates are those that Krueger et al. (2017) advise.
+
+    Learning rate: Adam in the paper, at 2e-3 for characters of Penn Treebank and at 1e-3 for text8, RMSprop at 1e-3
+    (decay 0.5) for permuted MNIST, each with gradients clipped to norm 1; for words 1 by gradient descent, clipped to
+    10, divided by 1.15 an epoch after 14 of them.
 
     >>> zoneout_lstm(2, 3, h=0.1).rates
     (('h', 0.1), ('c', 0.5))
@@ -52,7 +58,11 @@ def variational_lstm(
     state: float | int = 0.25,
     forget_bias: float | int | tuple[str, float | int] = 1.0,
 ) -> VariationalDropout:
-    """An `LSTM` with `variational_dropout`, Gal & Ghahramani (2016)."""
+    """An `LSTM` with `variational_dropout`, Gal & Ghahramani (2016).
+
+    Learning rate: for words of Penn Treebank 1 by plain gradient descent in Gal's code, gradients clipped to norm 10,
+    divided by 1.15 an epoch after ten of them.
+    """
     return variational_dropout(LSTM(input_size, hidden_size, forget_bias), inputs=inputs, state=state)
 
 
@@ -63,8 +73,30 @@ def recurrent_dropout_lstm(
     per_sequence: bool = False,
     forget_bias: float | int | tuple[str, float | int] = 1.0,
 ) -> RecurrentDropout:
-    """An `LSTM` with `recurrent_dropout`, Semeniuta, Severyn & Barth (2016)."""
+    """An `LSTM` with `recurrent_dropout`, Semeniuta, Severyn & Barth (2016).
+
+    Learning rate: for words of Penn Treebank 1 by plain gradient descent in the authors' code, gradients clipped to
+    norm 10, divided by 1.5 after an epoch without progress.
+    """
     return recurrent_dropout(LSTM(input_size, hidden_size, forget_bias), rate, per_sequence)
+
+
+def weight_drop_lstm(
+    input_size: int,
+    hidden_size: int,
+    rate: float | int = 0.5,
+    forget_bias: float | int | tuple[str, float | int] = 1.0,
+) -> WeightDrop:
+    """An `LSTM` in a `WeightDrop` layer: the recurrence of the AWD-LSTM of Merity, Keskar & Socher (2018).
+
+    The default rate is the one of the authors' code.
+    Learning rate: in the authors' code 30 by plain gradient descent, averaged in the end, gradients clipped to norm
+    0.25, for words of Penn Treebank and WikiText-2.
+
+    >>> weight_drop_lstm(2, 3).rate
+    0.5
+    """
+    return WeightDrop(LSTM(input_size, hidden_size, forget_bias), rate)
 
 
 def hs97_cut(
@@ -76,7 +108,11 @@ def hs97_cut(
     output_gate_bias: tuple[float | int, ...] = (),
     init_range: float | int = 0.1,
 ) -> Cut:
-    """`HS97` with the gradient of its paper: errors flow back through c alone."""
+    """`HS97` with the gradient of its paper: errors flow back through c alone.
+
+    Learning rate: the paper's is 0.1, 0.2 or 0.5 for the embedded Reber grammar, 0.5 for adding and for the order of
+    two symbols, 0.1 for multiplication and for the order of three.
+    """
     cell = HS97(
         input_size, hidden_size, block_size, bias, input_gate_bias, output_gate_bias, init_range=init_range
     )
@@ -90,7 +126,11 @@ def gated_delta_net(
     negative_eigenvalues: bool = False,
     input_init: Spec = "glorot",
 ) -> DeltaNet:
-    """`DeltaNet` with a decay from the input, Yang, Kautz & Hatamizadeh (2024)."""
+    """`DeltaNet` with a decay from the input, Yang, Kautz & Hatamizadeh (2024).
+
+    Learning rate: AdamW at 4e-4 in the paper, for language models of 1.3 billion parameters, with weight decay 0.1,
+    gradients clipped at 1, a warm-up and a cosine; Adam at 1e-2 solves adding of 20 steps here with 4 heads.
+    """
     return DeltaNet(input_size, hidden_size, num_heads, True, negative_eigenvalues, input_init)
 
 
@@ -107,6 +147,8 @@ def _dilated(cell: Any, input_size: int, hidden_size: int, num_layers: int, base
 def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
     """A stack of `Dilated` Elman layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
+    Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 3e-3 learns adding of 20 steps here.
+
     >>> [layer.dilation for layer in dilated_rnn(2, 3).parts]
     [1, 2, 4]
     """
@@ -114,10 +156,16 @@ def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: in
 
 
 def dilated_gru(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
-    """As `dilated_rnn`, of GRUs."""
+    """As `dilated_rnn`, of GRUs.
+
+    Learning rate: as of `dilated_rnn`; Adam at 1e-2 solves adding of 20 steps here.
+    """
     return _dilated(GRU, input_size, hidden_size, num_layers, base)
 
 
 def dilated_lstm(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
-    """As `dilated_rnn`, of LSTMs."""
+    """As `dilated_rnn`, of LSTMs.
+
+    Learning rate: as of `dilated_rnn`; Adam at 1e-2 learns adding of 20 steps here.
+    """
     return _dilated(LSTM, input_size, hidden_size, num_layers, base)

@@ -204,6 +204,12 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             "dropout of what enters the memory",
         ),
         Entry(
+            "weight_drop_lstm",
+            recipes.weight_drop_lstm,
+            "Merity et al. (2018)",
+            "recurrent weights dropped for a sequence",
+        ),
+        Entry(
             "dilated_rnn", recipes.dilated_rnn, "Chang et al. (2017)", "layers that skip 1, 2, 4, ... steps"
         ),
         Entry("dilated_gru", recipes.dilated_gru, "Chang et al. (2017)", "the same of GRUs"),

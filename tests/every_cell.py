@@ -26,7 +26,7 @@ SMALL = {
     "stack_rnn": rec.StackRNN(3, 4, num_stacks=2, capacity=4),
 }
 # Layers have a contract of their own, and `hs97_cut` has, by definition, not the gradient of its values.
-ELSEWHERE = ("dilated_rnn", "dilated_gru", "dilated_lstm", "hs97_cut")
+ELSEWHERE = ("dilated_rnn", "dilated_gru", "dilated_lstm", "hs97_cut", "weight_drop_lstm")
 VARIANTS = {
     "antisymmetric_rnn gated": rec.AntisymmetricRNN(3, 4, gated=True, epsilon=0.5, gamma=0.3),
     "cfc no_gate": rec.CfC(3, 4, mode="no_gate", activation="tanh", backbone_size=5, dt=0.3),
@@ -47,7 +47,7 @@ VARIANTS = {
     "linear_attention heads": rec.LinearAttention(3, 4, num_heads=2, decay="diagonal", gate_rank=2),
     "linear_lmu channels": rec.LinearLMU(3, 4, order=3, theta=10.0, memory_size=2),
     "linoss imex": rec.LinOSS(3, 4, output_size=2, discretisation="imex"),
-    "lmu order": rec.LMU(3, 4, order=3, theta=10.0),
+    "lmu order": rec.LMU(3, 4, order=3, theta=10.0, bias=True),
     "lru ring": rec.LRU(3, 4, output_size=2, r_min=0.5, r_max=0.9, max_phase=1.0),
     "lstm chrono": rec.LSTM(3, 4, forget_bias=("chrono", 20)),
     "lstm coupled": rec.LSTM(3, 4, coupled=True),

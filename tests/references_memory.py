@@ -42,7 +42,7 @@ def _legendre(order, theta):
 
 
 def lmu(cell, params, xs, state):
-    """m' = Ā m + B̄ u, u = x·e_x + h·e_h + m·e_m of the old h and m, h' = tanh(x W_x + h W_h + m' W_m).
+    """m' = Ā m + B̄ u, u = x·e_x + h·e_h + m·e_m of the old h and m, h' = tanh(x W_x + h W_h + m' W_m + b).
 
     Source: Voelker, Kajić & Eliasmith (2019).
     """
@@ -51,7 +51,8 @@ def lmu(cell, params, xs, state):
     for x in _array(xs):
         u = x @ _array(params.e_x) + h @ _array(params.e_h) + m @ _array(params.e_m)
         m = m @ a.T + u[..., None] * b
-        h = np.tanh(x @ _array(params.w_x) + h @ _array(params.w_h) + m @ _array(params.w_m))
+        z = x @ _array(params.w_x) + h @ _array(params.w_h) + m @ _array(params.w_m)
+        h = np.tanh(z + _array(params.b) if cell.bias else z)
         ys.append(h)
     return (h, m), np.stack(ys)
 

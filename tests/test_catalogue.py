@@ -23,14 +23,21 @@ def network(cell, output_size, bias=True, skip=False):
     return Recurrent(cell, output_size, EveryStep(), bias=bias, skip=skip)
 
 
+def lmu(input_size, hidden_size, bias=False):
+    return rec.LMU(input_size, hidden_size, order=4, theta=4.0, bias=bias)
+
+
 # Printed by Hochreiter & Schmidhuber (1997), table 10, for their experiments; by Gers, Schmidhuber & Cummins (2000) for
-# theirs; by the notebooks of Voelker, Kajić & Eliasmith (2019); and what "68k" stands for in papers with 128 units.
+# theirs; by the notebooks of Voelker, Kajić & Eliasmith (2019), from which the numbers that are not trained are taken
+# off: order * (order + 1) a layer, in Ā and B̄; and what "68k" stands for in papers with 128 units.
 WEIGHTS = {
     "1, four blocks of 1": (network(rec.HS97(7, 4, bias="gates"), 7, bias=False), 264),
     "1, three blocks of 2": (network(rec.HS97(7, 6, block_size=2, bias="gates"), 7, bias=False), 276),
     "2a, 2b": (network(rec.HS97LongLag(101, 1), 101, bias=False, skip=True), 10_504),
-    "2c, p = 50": (network(rec.HS97(54, 2), 2, bias=False), 364),
-    "2c, p = 1000": (network(rec.HS97(1004, 2), 2, bias=False), 6_064),
+    **{
+        f"2c, p = {p}": (network(rec.HS97(p + 4, 2), 2, bias=False), printed)
+        for p, printed in {50: 364, 100: 664, 200: 1_264, 500: 3_064, 1000: 6_064}.items()
+    },
     "3": (network(rec.HS97(1, 3, bias="hidden"), 1, bias=False), 102),
     "4, 5": (network(rec.HS97(2, 4, block_size=2, bias="hidden"), 1), 93),
     "6a": (network(rec.HS97(8, 4, block_size=2, bias="hidden"), 4), 156),
@@ -40,7 +47,16 @@ WEIGHTS = {
         network(rec.stack(rec.LSTM(1, 25), rec.LSTM(25, 25), rec.LSTM(25, 25), rec.LSTM(25, 25)), 1),
         18_026,
     ),
-    "psMNIST, LMU, trained": (network(rec.LMU(1, 212, order=256, theta=784.0), 10), 102_027),
+    "Mackey-Glass, LMU": (network(rec.stack(lmu(1, 49), *[lmu(49, 49)] * 3), 1), 18_130 - 4 * 20),
+    "Mackey-Glass, LMU, corrected": (
+        network(rec.stack(lmu(1, 49, True), *[lmu(49, 49, True)] * 3), 1),
+        18_326 - 4 * 20,
+    ),
+    "Mackey-Glass, hybrid, corrected": (
+        network(rec.stack(lmu(1, 40, True), rec.LSTM(40, 25), lmu(25, 40, True), rec.LSTM(40, 25)), 1),
+        18_020 - 2 * 20,
+    ),
+    "psMNIST, LMU": (network(rec.LMU(1, 212, order=256, theta=784.0), 10), 167_819 - 256 * 257),
     "sMNIST, LSTM": (network(rec.LSTM(1, 128), 10), 67_850),
 }
 

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from awkward_cells import LRU
-from contract import check_cell
+from contract import check_cell, check_layer
 
 import recurrent as rec
-from recurrent.dropout import dropout, variational_dropout, weight_drop
+from recurrent.dropout import dropout, variational_dropout
+from recurrent.weight_drop import WeightDrop, weight_drop
 
 KEY = jax.random.key(3)
 # one dtype and few shapes throughout: what runs once need not be compiled again
@@ -223,6 +224,54 @@ def test_weight_drop_without_a_key_changes_nothing():
     assert weight_drop(params, None, 0.5) is params
 
 
+def test_a_layer_drops_one_draw_of_weights_a_call_and_hands_the_rest_of_the_key_on():
+    inner = rec.zoneout(rec.LSTM(3, 4), c=0.5)
+    layer = WeightDrop(inner, 0.25)
+    params, xs = example(layer)
+    options = {"mask": rec.mask_from_lengths(jnp.array([7, 4, 2]), 7), "reverse": True}
+    key_own, key_inner = jax.random.split(KEY)
+    kept = params._replace(w_h=weight_drop(params, key_own, 0.25).w_h)
+    assert 0 < float(jnp.mean(kept.w_h == 0)) < 1
+    expected = rec.unroll(inner, kept, xs, key=key_inner, **options)
+    for solver in (rec.Sequential(), rec.Checkpointed(3)):
+        found = rec.unroll(layer, params, xs, key=KEY, solver=solver, **options)
+        jax.tree.map(lambda new, old: np.testing.assert_allclose(new, old, atol=1e-12), found, expected)
+    evaluated = rec.unroll(layer, params, xs, **options)
+    jax.tree.map(np.testing.assert_array_equal, evaluated, rec.unroll(inner, params, xs, **options))
+
+
+def test_a_layer_with_dropped_weights_trains_what_is_kept():
+    layer = WeightDrop(rec.Elman(3, 6), 0.5)
+    params, xs = example(layer)
+    gradient = jax.grad(lambda params: jnp.sum(rec.unroll(layer, params, xs, key=KEY)[1]))(params)
+    dropped = weight_drop(params, jax.random.split(KEY)[0], 0.5)
+    np.testing.assert_array_equal(gradient.w_h != 0, dropped.w_h != 0)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("inner", [rec.LSTM(3, 4), LRU(3, 4), rec.stack(rec.GRU(3, 4), rec.Elman(4, 2))])
+def test_a_layer_with_dropped_weights_keeps_the_contract(inner):
+    names = ("nu_log",) if isinstance(inner, LRU) else ("w_h",)
+    solvers = rec.Sequential(), rec.Checkpointed(4), rec.Associative()
+    verdicts = check_layer(WeightDrop(inner, 0.5, names), solvers=solvers)
+    assert [verdicts[solver] == "ok" for solver in solvers] == [True, True, isinstance(inner, LRU)]
+
+
+def test_a_layer_with_dropped_weights_streams_as_its_cell_does():
+    inner = rec.zoneout(rec.GRU(3, 4), h=0.5)
+    layer = WeightDrop(inner)
+    params, xs = example(layer)
+    state, step = rec.stream(layer, params, (3,))
+    ys = []
+    for x in xs:
+        state, y = step(state, x)
+        ys.append(y)
+    np.testing.assert_allclose(jnp.stack(ys), rec.unroll(inner, params, xs)[1], atol=1e-12)
+    whole = WeightDrop(rec.Bidirectional(rec.GRU(3, 4), rec.GRU(3, 4)))
+    with pytest.raises(TypeError, match="Bidirectional needs whole sequences: it has no step"):
+        whole.step(None, None, xs[0])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -234,6 +283,8 @@ def test_weight_drop_without_a_key_changes_nothing():
             r"expected a field of the state \(h, c\), got 'n'",
         ),
         (lambda: weight_drop(rec.GRU(3, 4).init(KEY), KEY, 1.5), "rate: expected a rate"),
+        (lambda: WeightDrop(rec.GRU(3, 4), -0.5), "rate: expected a rate"),
+        (lambda: WeightDrop(rec.GRU(3, 4), 0.5, ("w_r",)), r"names: .*w_x, w_h, b.*, got 'w_r'"),
         (
             lambda: weight_drop(rec.GRU(3, 4).init(KEY), None, 0.5, ("w_r",)),
             r"names: expected names of parameters \(w_x, w_h, b.*\), got 'w_r'",

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSE = """notebooks, benchmarks -> experiments -> experiments.lab -> experiments.tasks, experiments.data
 -> experiments.errors -> recurrent"""
 LIBRARY = """nnx, interop -> diagnostics -> online -> registry
--> recipes -> layers, dilated, dropout, recurrent_dropout, penalties, wrappers, losses, explain, streaming
+-> recipes
+-> layers, dilated, dropout, recurrent_dropout, weight_drop, penalties, wrappers, losses, explain, streaming
 -> kernels, parallel, newton
 -> unroll -> solvers -> cells -> cell, forms, initializers -> arrays"""
 

@@ -1,6 +1,8 @@
 """Every cell learns: in minutes the adding problem of 20 steps, in the slow lane that of 100, as docs/ tells."""
 
+import inspect
 import json
+import re
 
 import numpy as np
 import pytest
@@ -23,6 +25,30 @@ def test_the_tables_hold_every_cell(name):
     rows = told(name)
     assert list(rows) == list(rec.CELLS)
     assert all(row["finite"] and row["stuck"] == STUCK.get(cell, []) for cell, row in rows.items())
+
+
+def notes(text):
+    """A docstring as one line."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("cell", rec.CELLS)
+def test_a_docstring_tells_how_a_cell_is_trained_and_what_the_tables_hold(cell):
+    """``solves``: a tenth of the error of always answering 1 is left; ``learns``: a half; ``hardly learns``: more."""
+    build = rec.CELLS[cell]
+    own, module = (notes(inspect.getdoc(each) or "") for each in (build, inspect.getmodule(build)))
+    assert "Learning rate:" in own + module
+    for rate, word, steps in re.findall(
+        r"Adam at ([\d.e-]+) (solves|hardly learns|learns) adding of (\d+) steps here", own
+    ):
+        name = {20: "short", 100: "long"}[int(steps)]
+        row, one = (
+            told(name)[cell],
+            json.loads((DOCS / f"learning.{name}.json").read_text())["about"]["baseline"],
+        )
+        left = row["mse_after"] / one
+        assert float(rate) == pytest.approx(row["rate"])
+        assert word == ("solves" if left < 0.1 else "learns" if left < 0.5 else "hardly learns"), left
 
 
 @pytest.mark.medium

@@ -53,6 +53,7 @@ class BRC(Cell):
     """Bistable recurrent cell: its memory is the cell's own, without recurrent connections.
 
     Equations and source: the head of this module. ``prepare`` pads b with zeros for the candidate.
+    Learning rate: Adam at 1e-3 in the authors' code, for copying first inputs, denoising and pixel MNIST alike.
 
     >>> cell = BRC(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -108,6 +109,7 @@ class NBRC(Cell):
     """Neuromodulated bistable recurrent cell: the whole state sets the feedback and the gate of every unit.
 
     Equations and source: the head of this module. ``prepare`` pads b with zeros for the candidate.
+    Learning rate: as of `BRC`, Adam at 1e-3.
 
     >>> cell = NBRC(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

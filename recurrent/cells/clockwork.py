@@ -57,7 +57,8 @@ class Clockwork(Cell):
     counted in the state: a reset starts the clocks again, and masked steps do not advance them. In float32 the count
     is exact up to 2²⁴ steps. All modules are computed at every step, and those whose time has not come are dropped:
     in an array program that costs what choosing them would.
-    W_x and W_h start as N(0, 0.1²).
+    Initialisation: W_x and W_h from N(0, 0.1²), b = 0.
+    Learning rate: none was found in print; Adam at 0.1 hardly learns adding of 20 steps here.
 
     >>> cell = Clockwork(input_size=2, hidden_size=2, periods=(1, 3))
     >>> params = cell.init(jax.random.key(0))._replace(w_x=jnp.ones((2, 2)), w_h=jnp.zeros((2, 2)))

@@ -45,6 +45,8 @@ class Elman(Cell):
 
     Initialisation: the defaults (orthogonal W_h, Glorot W_x) keep tanh gradients alive for some hundred
     steps at the start; ``('uniform',)`` for both is what torch does, and loses them in a few dozen.
+    Learning rate: Elman's was not found; Arjovsky, Shah & Bengio (2016) give the tanh network RMSprop at 1e-3, each
+    entry of the gradient clipped at 1. Adam at 1e-2 hardly learns adding of 20 steps here.
 
     >>> cell = Elman(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -99,7 +101,11 @@ class Elman(Cell):
 
 
 def irnn(input_size: int, hidden_size: int, recurrent_init: Spec = "identity") -> Elman:
-    """The IRNN of Le, Jaitly & Hinton (2015): relu, identity W_h, W_x from N(0, 0.001²), b = 0."""
+    """The IRNN of Le, Jaitly & Hinton (2015): relu, identity W_h, W_x from N(0, 0.001²), b = 0.
+
+    Learning rate: the authors' was not found; Arjovsky, Shah & Bengio (2016) give it RMSprop at 1e-3, each entry of the
+    gradient clipped at 1. Adam at 1e-2 hardly learns adding of 20 steps here.
+    """
     return Elman(input_size, hidden_size, "relu", ("normal", 0.001), recurrent_init)
 
 
@@ -109,6 +115,7 @@ def np_rnn(input_size: int, hidden_size: int, recurrent_init: Spec = "positive_d
     R is Gaussian, e the largest eigenvalue of A + 1, and g = √2 exp(1.2 / (max(h, 6) - 2.4)) the gain that Sussillo &
     Abbott (2014), "Random walk initialization for training very deep feedforward networks", give for relu.
     The scale of W_x is taken from published reimplementations.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
     """
     gain = math.sqrt(2.0) * math.exp(1.2 / (max(hidden_size, 6) - 2.4))
     return Elman(input_size, hidden_size, "relu", ("normal", gain / hidden_size), recurrent_init)

@@ -78,6 +78,8 @@ class ESN(Cell):
 
     Equations and source: the head of this module. ``leak`` is the inverse of the units' time constant in steps;
     ``sparsity`` the share of connections that are absent.
+    Learning rate: none: nothing is trained by gradient, `ridge_readout` solves for the readout; ``spectral_radius``,
+    ``leak`` and ``input_scale`` are tuned by hand or search.
 
     >>> cell = ESN(input_size=2, hidden_size=30)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -128,7 +128,9 @@ class EUNN(UnitaryCell):
     """Efficient unitary RNN with 2dh + 2h parameters and two an angle; emits 2h numbers.
 
     Equations and source: the head of this module. ``style`` 'tunable' with ``capacity`` layers, or 'fft'. There are
-    L / 2 (h - 1) angles for even L, h / 2 log₂ h in FFT style. The authors train with RMSProp at 10⁻³.
+    L / 2 (h - 1) angles for even L, h / 2 log₂ h in FFT style.
+    Initialisation: as in the authors' code.
+    Learning rate: RMSProp (decay 0.9) in the authors' code, 1e-3 for copying and 1e-4 for permuted MNIST.
 
     >>> cell = EUNN(input_size=2, hidden_size=4)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -82,6 +82,8 @@ class FastRNN(_Fast):
     Equations and source: the head of this module. ``alpha`` and ``beta`` are where the log-odds α and β start; the
     paper advises σ(α) of the order of 1 / num_steps and σ(β) near 1 - σ(α), the defaults are 0.047 and 0.953. No
     ``local_fields``: the scalars act on every unit.
+    Initialisation: W_x and W_h from N(0, 0.1²) and b = 1, the authors' code's.
+    Learning rate: Adam at 1e-2 in the authors' example, a tenth of it from epoch 200 of 300 on.
 
     >>> cell = FastRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -141,6 +143,9 @@ class FastGRNN(_Fast):
 
     Equations and source: the head of this module. ``zeta`` and ``nu`` are where the log-odds ζ and ν start. No
     ``local_fields``: the scalars act on every unit.
+    Initialisation: W_x and W_h from N(0, 0.1²) and biases 1, the authors' code's, which names ``zeta`` 6 and ``nu`` -6
+    as what to try next.
+    Learning rate: as of `FastRNN`, Adam at 1e-2, a tenth of it from epoch 200 of 300 on.
 
     >>> cell = FastGRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -40,8 +40,11 @@ class FullCapacityURNNParams(NamedTuple):
 class FullCapacityURNN(UnitaryCell):
     """Full-capacity unitary RNN with 2dh + h² + 3h parameters; emits 2h numbers.
 
-    Equations and source: the head of this module. The paper trains with RMSProp, W at a hundredth to a thousandth of
-    the rate of the rest (10⁻⁶ for 10⁻³ or 10⁻⁴): see `recurrent.cells.orthogonal.param_labels`.
+    Equations and source: the head of this module.
+    Initialisation: W has eigenphases from U(±π) along random orthonormal vectors; the authors' code starts it as a draw
+    of `recurrent.cells.urnn.URNN`, and the rest as here (for pixel MNIST with b = 0).
+    Learning rate: RMSProp at 1e-3 in the authors' code, with steps of W itself at the same rate for copying and TIMIT;
+    for pixel MNIST W has 1e-6, the rest 1e-3 or, with 512 units, 1e-4 (`recurrent.cells.orthogonal.param_labels`).
 
     >>> cell = FullCapacityURNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

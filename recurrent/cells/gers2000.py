@@ -47,9 +47,11 @@ class GersBlock(Cell):
     Equations and source: the head of this module. ``hidden_size`` counts cells, ``block_size`` of them share their
     gates. The columns of W_x and W_h are in the order i, f, g, o.
 
-    Weights start at U(±``init_range``). Block k starts with the biases at entry k mod n of the n numbers given; the
-    defaults are the paper's, for its four blocks of two cells. Where nothing is given, ``()``, they are drawn too.
-    Learning rate: the paper's is 0.5, one update a step.
+    Initialisation: weights start at U(±``init_range``), block k with the biases at entry k mod n of the n numbers
+    given; all defaults are the paper's, for its four blocks of two cells. Where nothing is given, ``()``, biases are
+    drawn too.
+    Learning rate: 0.5, one update a step (the paper's), fixed or times 0.99 a step from the start of each training
+    stream; Adam at 5e-3 solves adding of 100 steps here.
 
     >>> cell = GersBlock(input_size=7, hidden_size=8, block_size=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

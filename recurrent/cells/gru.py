@@ -54,6 +54,9 @@ class GRU(Cell):
 
     Equations and source: the head of this module. ``reset='after'`` (default) needs one product a step, and is the
     function that torch, flax and cuDNN compute; ``'before'`` is the paper's.
+    Initialisation: orthogonal W_h is the paper's; its W_x is drawn from N(0, 0.01²), here Glorot.
+    Learning rate: Adadelta (ρ 0.95, ε 1e-6) in the paper, with gradients clipped to norm 1 in its code; Adam at 1e-2
+    solves adding of 20 steps here.
 
     >>> cell = GRU(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -13,7 +13,8 @@ observed, 0 where it is missing. Entries under a mask of 0 may be NaN.
 
 Source: Che, Purushotham, Cho, Sontag & Liu (2018), "Recurrent neural networks for multivariate time series with missing
 values"; the authors' code starts the decay at 0, as here. Differs: x_last starts at the mean, and the derivative of
-relu at 0 is 1/2, because a decay that starts there would never move.
+relu at 0 is 1/2, because a decay that starts there would never move. The first author's Keras code
+reads 1 - m in place of m, and its last line h in place of ĥ, with z and 1 - z swapped.
 """
 
 import dataclasses
@@ -97,6 +98,8 @@ class GRUD(Cell):
 
     Equations and source: the head of this module. ``mean`` is the mean of each entry of x over the training set, or one
     number for all; 0 for standardised inputs.
+    Initialisation: as in the authors' code (Glorot, orthogonal, the rest 0), but that draws three blocks as one matrix.
+    Learning rate: Adam at Keras's default of 1e-3 in the authors' code, stopped early.
 
     >>> cell = GRUD(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -69,6 +69,9 @@ class HS97(Cell):
     sets to 0.1 or 0.2, but for the biases of gates that are given: block k starts at entry k mod n of the n numbers in
     ``input_gate_bias`` or ``output_gate_bias``. The paper gives its blocks different negative ones, -1, -2, ...,
     so that they are brought into use one after another.
+    Learning rate: by gradient descent, one update a sequence, the paper's are 0.5 for adding, 0.1 for multiplication,
+    0.5 and 0.1 for temporal order of two and three symbols, 0.1 to 0.5 for the Reber grammar, 1 for two sequences. With
+    ``init_range`` 0.5 and hidden biases, Adam at 3e-2 hardly learns adding of 20 steps here.
 
     >>> cell = HS97(input_size=2, hidden_size=4, block_size=2, bias="gates", output_gate_bias=(-1, -2))
     >>> cell.init(jax.random.key(0)).b[2:].tolist()

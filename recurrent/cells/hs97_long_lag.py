@@ -42,8 +42,11 @@ class HS97LongLagState(NamedTuple):
 class HS97LongLag(Cell):
     """Memory cells that add what their input gate lets in, and forget nothing.
 
-    Equations and source: the head of this module. Weights start at U(±``init_range``). With 101 inputs, one unit, and a
-    readout of 101 outputs that sees x and y and has no bias, there are 10,504 weights, as printed.
+    Equations and source: the head of this module. With 101 inputs, one unit, and a readout of 101 outputs that sees x
+    and y and has no bias, there are 10,504 weights, as printed.
+    Initialisation: U(±``init_range``), with the paper's 0.2.
+    Learning rate: 1 by gradient descent, one update a sequence (the paper's); Adam at 0.1 solves adding of 20 steps
+    here.
 
     >>> cell = HS97LongLag(input_size=2, hidden_size=1)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -43,6 +43,10 @@ class JANET(Cell):
     Equations and source: the head of this module. β = 0 is an average of old and new; β > 0 takes in more than is
     forgotten. The paper's forget biases are chrono biases, log U[1, t_max - 1], for dependencies of up to t_max steps;
     the default of 100 steps has to be set to the task.
+    Initialisation: chrono biases, with the length of the sequences as t_max in the authors' code; matrices Glorot, each
+    block apart (theirs are their framework's default).
+    Learning rate: Adam at 1e-3, gradients clipped at norm 5, in the authors' code for adding, copying and pixels of
+    MNIST alike; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = JANET(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -44,8 +44,12 @@ class LayerNormLSTMParams(NamedTuple):
 class LayerNormLSTM(Cell):
     """Long short-term memory with layer normalisation.
 
-    Equations and source: the head of this module. Gains start at 1 and shifts at 0, as the authors'; the forget bias
-    starts at 1. Near h = 0, where a sequence starts, and near x = 0 the derivative of LN is up to 1/√ε times its gain.
+    Equations and source: the head of this module. Near h = 0, where a sequence starts, and near x = 0 the derivative of
+    LN is up to 1/√ε times its gain.
+    Initialisation: gains 1, shifts 0 and orthogonal blocks of W_h, as in the authors' code; W_x is Glorot, and the
+    forget bias starts at 1, where theirs is 0.
+    Learning rate: Adam at 8e-5 with batches of 64 for reading comprehension, in the command the authors give; Adam at
+    1e-2 solves adding of 20 steps here.
 
     >>> cell = LayerNormLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -121,6 +121,7 @@ class LinearAttention(Cell):
     Equations and source: the head of this module. The defaults are those of Katharopoulos et al. (2020); `retention`
     and `gated_linear_attention` are the two others. ``gate_rank`` is the rank of the decay "diagonal". A step moves
     all h² / num_heads numbers of the memory: with one head it is slower than an `LSTM` of as many units.
+    Learning rate: RAdam at 1e-3 for copying, 1e-4 from update 3000 on and for MNIST, in the paper.
 
     >>> cell = LinearAttention(input_size=2, hidden_size=4, num_heads=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -228,12 +229,19 @@ class LinearAttention(Cell):
 
 
 def retention(input_size: int, hidden_size: int, num_heads: int = 1) -> LinearAttention:
-    """The retention of RetNet, Sun et al. (2023), without its rotation: fixed decay, no feature map or normaliser."""
+    """The retention of RetNet, Sun et al. (2023), without its rotation: fixed decay, no feature map or normaliser.
+
+    Learning rate: Adam at 6e-4 (1.3 billion parameters) or 3e-4 (2.7 and 6.7 billion), gradients clipped at 2, in the
+    paper's language models.
+    """
     return LinearAttention(input_size, hidden_size, num_heads, "fixed", "identity", normalize=False)
 
 
 def gated_linear_attention(
     input_size: int, hidden_size: int, num_heads: int = 1, decay: str = "diagonal"
 ) -> LinearAttention:
-    """GLA, Yang et al. (2023): a decay that follows the input; ``decay`` may also be "scalar"."""
+    """GLA, Yang et al. (2023): a decay that follows the input; ``decay`` may also be "scalar".
+
+    Learning rate: AdamW at 3e-4, gradients clipped at 1, in the paper's language models.
+    """
     return LinearAttention(input_size, hidden_size, num_heads, decay, "identity", normalize=False)

@@ -82,6 +82,8 @@ class LinearLMU(Cell):
 
     Equations and source: the head of this module. ``theta`` is the window in steps. ``order`` None: as many
     coefficients as make memory and readout of equal size, max(1, hidden_size // memory_size).
+    Initialisation: Glorot, KerasLMU's default for kernels of the input; its example of permuted MNIST takes W_u = 1.
+    Learning rate: the paper's was not found; that example takes Adam at 1e-3, the default of Keras.
 
     >>> cell = LinearLMU(input_size=2, hidden_size=3, order=4)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

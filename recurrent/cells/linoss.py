@@ -62,6 +62,8 @@ class LinOSS(Cell):
 
     Equations and source: the head of this module. ``hidden_size`` is the number of oscillators, ``output_size`` None:
     as many outputs; ``discretisation`` 'im' or 'imex'.
+    Learning rate: Adam in the authors' code, constant and one for all parameters: 1e-3 for EigenWorms, Heartbeat and
+    PPG, 1e-4 for SelfRegulationSCP1, 1e-5 for three more.
 
     >>> cell = LinOSS(input_size=2, hidden_size=3, output_size=1)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

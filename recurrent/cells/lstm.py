@@ -64,6 +64,10 @@ class LSTM(Cell):
     Differs: the forget bias starts at 1, as Jozefowicz et al. (2015) advise. ``('chrono', t_max)`` draws
     it as log U[1, t_max - 1] and the input bias as its negative, for dependencies of up to t_max steps;
     coupled gates have one bias, the input gate's.
+    Initialisation: W_x Glorot and W_h orthogonal, each gate's block apart, which is this library's choice; Hochreiter &
+    Schmidhuber (1997) and Gers et al. (2000) draw weights from U(±0.1) or U(±0.2).
+    Learning rate: 0.5, one update a step, in Gers et al. (2000); Adam at 1e-3, gradients clipped at norm 5, in the code
+    of van der Westhuizen & Lasenby (2018), with chrono biases or without; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = LSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -107,6 +107,8 @@ class LSTMVariant(Cell):
     biases and peepholes as ``bias_init`` says; ``forget_bias`` is added to the biases of the forget gate, or taken from
     those of the input gate where the two are coupled. The defaults are those of Greff et al.; they found the learning
     rate to matter most by far, and little interaction with the size.
+    Learning rate: no best one was found in print; at second hand, Greff et al. searched from 1e-6 to 1e-2, and advise
+    to start high and to divide by ten. Adam at 3e-2 solves adding of 20 steps here, with the default form.
 
     >>> cell = LSTMVariant(input_size=2, hidden_size=3, form=LSTMForm("fo"))
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -43,6 +43,8 @@ class MGU(Cell):
 
     Equations and source: the head of this module. ``forget_bias`` is the log-odds of keeping the state at x = h = 0 in
     the beginning: b_f starts at its negative. At 0 a step forgets half of the state.
+    Initialisation: Glorot W_x and orthogonal W_h, as in `GRU`; the paper's was not found.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = MGU(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -45,6 +45,8 @@ class MinimalRNN(Cell):
 
     Equations and source: the head of this module. ``forget_bias`` is where b starts, the log-odds of keeping the
     state; at 0 a step forgets half of it. No ``local_fields``: an entry of W_x acts on every unit through z W_z.
+    Initialisation: Glorot W_x and W_z, orthogonal W_h; the paper's was not found.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = MinimalRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -10,7 +10,7 @@
 With ``rank``, each Q_k and R_k is a product of two matrices with so many columns and rows.
 
 Source: Melis, Kočiský & Blunsom (2020), "Mogrifier LSTM". The biases s_k, which start at 0, are those of the authors'
-code; the paper's equations have none.
+code; the paper's equations have none. Differs: in the authors' configurations the input gate is at most 1 - σ(f).
 """
 
 import dataclasses
@@ -108,6 +108,11 @@ class MogrifierLSTM(Cell):
     six best. ``rank`` None: full matrices. The factor 2 keeps each round near the identity while Q and R are small. The
     input meets the state first, so nothing is known before the step; with ``rounds`` products one after another,
     a small network on a CPU takes about ``rounds`` times as long as the LSTM.
+    Initialisation: W_x, Q and R Glorot, W_h orthogonal, forget bias 1; in the authors' code, whose forget biases have
+    mean 1, too, all matrices start from a truncated normal distribution of variance 1 / inputs.
+    Learning rate: Adam without its first moment (β₁ = 0) in the authors' code, gradients clipped at norm 10, tuned to
+    2.3e-3 for words and 3.7e-3 for characters of Penn Treebank, and 1e-3 to 2.2e-3 for enwik8; Adam at 1e-2 solves
+    adding of 20 steps here.
 
     >>> cell = MogrifierLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

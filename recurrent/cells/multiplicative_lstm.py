@@ -9,8 +9,8 @@ With ``squashing="usual"`` the last two lines are those of the usual LSTM, c' = 
 h' = σ(o) ⊙ tanh(c').
 
 Source: Krause, Lu, Murray & Renals (2016), "Multiplicative LSTM for sequence modelling"; the squashing as in the
-authors' first code, the usual one as in their later code, from which the forget bias is too. Differs: the authors'
-first code adds the bias of g under the last tanh.
+authors' first code, the usual one as in their later code. Differs: the authors' first code adds the bias of g under
+the last tanh.
 """
 
 import dataclasses
@@ -56,6 +56,11 @@ class MultiplicativeLSTM(Cell):
 
     Equations and source: the head of this module. ``squashing``: "paper" or "usual". m is 0 at h = 0 and at x = 0, so
     the first step has no recurrent part, and none follows from an input of zeros.
+    Initialisation: W_x and W_mx Glorot, W_h and W_mh orthogonal, the forget bias 1 of the authors' later cell. Both
+    their trainings set it to 3, the first with W_h and W_mh from N(0, 0.02²), the later one with all four orthogonal.
+    Learning rate: Adam at 1e-3, falling linearly to 7e-5 in 100,000 updates, in the authors' later code; RMSprop in the
+    first, each step scaled to a norm of 10, times 0.9999 an update, down to 0.01. Adam at 1e-2 solves adding of 20
+    steps here.
 
     >>> cell = MultiplicativeLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

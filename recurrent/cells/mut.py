@@ -98,6 +98,7 @@ class MUT1(_MUT):
     """The first mutant: an update gate that does not see the state, and a bounded input.
 
     Equations and source: the head of this module. All starts at U(±1/√h), the middle of the range that was searched.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = MUT1(input_size=2, hidden_size=3, bias_init="zeros")
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -134,6 +135,7 @@ class MUT2(_MUT):
     """The second mutant: a reset gate to which the embedded input is added as it is.
 
     Equations and source: the head of this module. All starts at U(±1/√h), the middle of the range that was searched.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = MUT2(input_size=2, hidden_size=3, bias_init="zeros")
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -165,6 +167,7 @@ class MUT3(_MUT):
     """The third mutant: an update gate that sees tanh of the state.
 
     Equations and source: the head of this module. All starts at U(±1/√h), the middle of the range that was searched.
+    Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
 
     >>> cell = MUT3(input_size=2, hidden_size=3, bias_init="zeros")
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

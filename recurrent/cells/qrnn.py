@@ -64,6 +64,9 @@ class QRNN(Cell):
     part of the state, so only ``window`` 1 has a linear form; a stream whose inputs hold x and x⁻ side by side makes
     of it the same function as ``window`` 2, in parallel. ``forget_bias`` is where the bias of f starts; at 0 a step
     forgets half of the state.
+    Initialisation: Glorot, biases 0; the authors' code keeps the default of torch's linear layers.
+    Learning rate: Adam at 1e-3 in the authors' later code for WikiText-103; 30 by plain gradient descent, averaged in
+    the end, for Penn Treebank and WikiText-2, with gradients clipped to norm 0.2 and 0.25.
 
     >>> cell = QRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -47,7 +47,9 @@ class RHN(Cell):
     Equations and source: the head of this module. A step has ``depth`` products one after the other: its time grows
     with the depth. The bias of t starts at ``transform_bias``, negative so that a layer passes its input on in the
     beginning; the authors take -2 for words and -4 for characters. Where not coupled, the bias of c starts at the
-    opposite number. They train by plain gradient descent (0.2, decayed) with gradients clipped to norm 10.
+    opposite number.
+    Learning rate: 0.2 by plain gradient descent in the authors' code, gradients clipped to norm 10; it is divided by
+    1.02 an epoch from the 21st on for Penn Treebank, by 1.03 from the sixth on for enwik8 and text8.
 
     >>> cell = RHN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -79,6 +79,7 @@ class S4D(Cell):
     Equations and source: the head of this module. ``eigenvalues`` is where A starts: "lin", -1/2 + i π k, or "inv",
     -1/2 + i N/π (N / (2k + 1) - 1), for k = 0 .. N/2 - 1 and N = ``state_size``. Δ starts log-uniform in
     [``dt_min``, ``dt_max``]: a channel remembers about 2/Δ steps. The authors take N = 64.
+    Learning rate: AdamW at 0.01 with cosine decay in the authors' CIFAR example; for A and Δ 0.001, no weight decay.
 
     >>> cell = S4D(input_size=2, hidden_size=3, state_size=4)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -39,8 +39,10 @@ class ScoRNN(OrthogonalCell):
     """Scaled Cayley orthogonal RNN with dh + h(h - 1) / 2 + h parameters.
 
     Equations and source: the head of this module. ``num_negative`` is the number of minus ones in D, its last entries;
-    None: h // 2, which the authors use for copying. They tune it a task, and train A with RMSProp at 10⁻⁴ where the
-    rest has 10⁻³ (`recurrent.cells.orthogonal.param_labels`).
+    None: h // 2, which the authors use for copying; they tune it a task.
+    Initialisation: as in the authors' code.
+    Learning rate: in the authors' code RMSProp at 1e-4 for A (`recurrent.cells.orthogonal.param_labels`), and 1e-3 for
+    the rest, by RMSProp for copying and pixel MNIST, by Adam for adding.
 
     >>> cell = ScoRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -61,6 +61,9 @@ class SRU(Cell):
     version) the cell has a linear form. The bias of r starts at ``highway_bias``, from which α is computed: the more
     negative, the more of the input passes by. The recurrence has no other sight of h: what one unit knows reaches the
     others only in the next layer, so stack several.
+    Learning rate: Adam at 1e-3 in the authors' code for classifying sentences, and for enwik8 with gradients clipped to
+    norm 0.3; for words of Penn Treebank 1 by plain gradient descent, clipped to norm 5, times 0.98 an epoch from the
+    176th on. Both language models start with ``highway_bias=-3``.
 
     >>> cell = SRU(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

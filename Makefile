@@ -30,8 +30,8 @@ test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
 	$(MAKE) --no-print-directory check
 	$(PYTEST) -m "$(FAST)"
 
-test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch, notebooks, documentation
-	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch and Keras, notebooks, documentation
+	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(PYTEST) -m medium --timeout 1200 -rs
 	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
@@ -54,7 +54,7 @@ docs: $(VENV)/docs.stamp ## the documentation as HTML, in docs/_build/html; a wa
 durations: $(VENV)/dev.stamp ## measure both lanes into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
 	$(PYTEST) -m "$(FAST)" --store-durations test
-	@$(MAKE) --no-print-directory $(VENV)/torch.stamp || echo "torch: not compared"
+	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
 	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
@@ -82,9 +82,9 @@ $(VENV)/dev.stamp: pyproject.toml requirements/constraints.txt | $(VENV)/python.
 	@$(call timed,$(PIP) -e '.[dev]',$@)
 	@cp $@ $(VENV)/run.stamp
 
-$(VENV)/torch.stamp: requirements/torch.txt requirements/constraints.txt | $(VENV)/dev.stamp
-	@echo "installing torch"
-	@$(call timed,$(PIP) -r requirements/torch.txt,$@)
+$(VENV)/peers.stamp: requirements/peers.txt requirements/constraints.txt | $(VENV)/dev.stamp
+	@echo "installing torch and Keras"
+	@$(call timed,$(PIP) -r requirements/peers.txt,$@)
 
 $(VENV)/docs.stamp: requirements/docs.txt requirements/constraints.txt | $(VENV)/dev.stamp
 	@echo "installing Sphinx"

@@ -13,10 +13,22 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 
-__all__ = ["INITIALIZERS", "Spec", "blocks", "check", "initialize", "spectral_radius_of"]
+__all__ = [
+    "INITIALIZERS",
+    "ForgetBias",
+    "Spec",
+    "blocks",
+    "check",
+    "check_forget_bias",
+    "forget_bias",
+    "initialize",
+    "spectral_radius_of",
+]
 
 Spec = str | tuple[str | float | int, ...]
 """A name, or a name followed by its options."""
+ForgetBias = float | int | tuple[str, float | int]
+"""A number, or ``('chrono', t_max)`` with t_max above 2."""
 
 
 def zeros(key: Key, shape: tuple[int, ...]) -> Array:
@@ -115,6 +127,27 @@ def check(field: str, spec: Spec) -> None:
     name = spec if isinstance(spec, str) else spec[0]
     if name not in INITIALIZERS:
         raise ValueError(f"{field}: unknown initialiser {name!r}; known: {', '.join(INITIALIZERS)}")
+
+
+def check_forget_bias(field: str, bias: ForgetBias) -> None:
+    """ValueError, naming the field, where ``bias`` is neither a number nor ``('chrono', t_max)``."""
+    match bias:
+        case int() | float():
+            return
+        case ("chrono", int() | float() as t_max):
+            if t_max <= 2:
+                raise ValueError(f"{field}: chrono needs t_max > 2, got {t_max}")
+        case _:
+            raise ValueError(f"{field}: expected a number or ('chrono', t_max), got {bias!r}")
+
+
+def forget_bias(bias: ForgetBias, key: Key, shape: tuple[int, ...]) -> Array:
+    """The biases that a forget gate starts with.
+
+    >>> forget_bias(2, jax.random.key(0), (2,)).tolist()
+    [2.0, 2.0]
+    """
+    return initialize(bias if isinstance(bias, tuple) else ("constant", bias), key, shape)
 
 
 def initialize(spec: Spec, key: Key, shape: tuple[int, ...]) -> Array:

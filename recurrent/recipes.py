@@ -13,7 +13,7 @@ from recurrent.cells.hs97 import HS97
 from recurrent.cells.lstm import LSTM
 from recurrent.dilated import Dilated
 from recurrent.dropout import VariationalDropout, variational_dropout
-from recurrent.initializers import Spec
+from recurrent.initializers import ForgetBias, Spec
 from recurrent.layers import Stack, stack
 from recurrent.recurrent_dropout import RecurrentDropout, recurrent_dropout
 from recurrent.weight_drop import WeightDrop
@@ -37,7 +37,7 @@ def zoneout_lstm(
     hidden_size: int,
     h: float | int = 0.05,
     c: float | int = 0.5,
-    forget_bias: float | int | tuple[str, float | int] = 1.0,
+    forget_bias: ForgetBias = 1.0,
 ) -> Zoneout:
     """An `LSTM` with `zoneout` of its output and of its memory; the rates are those that Krueger et al. (2017) advise.
 
@@ -56,7 +56,7 @@ def variational_lstm(
     hidden_size: int,
     inputs: float | int = 0.25,
     state: float | int = 0.25,
-    forget_bias: float | int | tuple[str, float | int] = 1.0,
+    forget_bias: ForgetBias = 1.0,
 ) -> VariationalDropout:
     """An `LSTM` with `variational_dropout`, Gal & Ghahramani (2016).
 
@@ -71,7 +71,7 @@ def recurrent_dropout_lstm(
     hidden_size: int,
     rate: float | int = 0.25,
     per_sequence: bool = False,
-    forget_bias: float | int | tuple[str, float | int] = 1.0,
+    forget_bias: ForgetBias = 1.0,
 ) -> RecurrentDropout:
     """An `LSTM` with `recurrent_dropout`, Semeniuta, Severyn & Barth (2016).
 
@@ -85,7 +85,7 @@ def weight_drop_lstm(
     input_size: int,
     hidden_size: int,
     rate: float | int = 0.5,
-    forget_bias: float | int | tuple[str, float | int] = 1.0,
+    forget_bias: ForgetBias = 1.0,
 ) -> WeightDrop:
     """An `LSTM` in a `WeightDrop` layer: the recurrence of the AWD-LSTM of Merity, Keskar & Socher (2018).
 

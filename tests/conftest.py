@@ -121,7 +121,7 @@ def stamps(lane: str) -> dict[str, float]:
     """Seconds of the lane's steps before its tests, as the Makefile left them in ``.venv``."""
     steps = {
         "test": {"install": "dev", "check": "check"},
-        "test-medium": {"install torch": "torch", "install docs": "docs", "notebooks": "notebooks"},
+        "test-medium": {"install peers": "peers", "install docs": "docs", "notebooks": "notebooks"},
     }
     paths = {step: ROOT / ".venv" / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
     return {

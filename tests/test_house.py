@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONSTRAINTS = ROOT / "requirements" / "constraints.txt"
-EXTRA_PINS = [ROOT / "requirements" / name for name in ("torch.txt", "docs.txt")]
+EXTRA_PINS = [ROOT / "requirements" / name for name in ("peers.txt", "docs.txt")]
 MAX_LINES = 300
 
 

@@ -39,7 +39,8 @@ def speed_table() -> str:
     tables = [rows_of(name) for name in DEVICES.values()]
     lines = []
     for cell in rec.CELLS:
-        entries = [table[cell].get(solver) for table in tables for solver in ("Sequential", "Associative")]
+        rows = [table.get(cell, {}) for table in tables]
+        entries = [row.get(solver) for row in rows for solver in ("Sequential", "Associative")]
         lines.append((f"`{cell}`", f"{tables[0][cell]['parameters']:,}", *map(_speed, entries)))
     return markdown(head, lines)
 
@@ -64,8 +65,8 @@ def reasons_table() -> str:
 def learning_table(name: str) -> str:
     """Error before and after, and how much of the gradient reaches the first step; below, how many learned."""
 
-    def share(gradient: list[float] | None) -> str:
-        return "" if gradient is None else f"{gradient[1] / max(gradient[0], 1e-38):.0e}"
+    def share(gradient: list[float]) -> str:
+        return f"{gradient[-1] / max(gradient[0], 1e-38):.0e}"
 
     def line(cell: str, row: dict[str, Any]) -> tuple[str, ...]:
         options = ", ".join(f"{key}={value!r}" for key, value in row["options"].items())

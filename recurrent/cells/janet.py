@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
-from recurrent.initializers import Spec
+from recurrent.initializers import ForgetBias, Spec
 
 __all__ = ["JANET", "JANETParams", "JANETState"]
 
@@ -58,7 +58,7 @@ class JANET(Cell):
     input_size: int
     hidden_size: int
     beta: float | int = 1.0
-    forget_bias: float | int | tuple[str, float | int] = ("chrono", 100)
+    forget_bias: ForgetBias = ("chrono", 100)
     input_init: Spec = "glorot"
     recurrent_init: Spec = "glorot"
 
@@ -68,11 +68,7 @@ class JANET(Cell):
             raise ValueError(f"beta: expected a number of at least 0, got {self.beta}")
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
-        chrono = self.forget_bias if isinstance(self.forget_bias, tuple) else ("chrono", 100)
-        if chrono[0] != "chrono" or not isinstance(chrono[-1], (int, float)) or chrono[-1] <= 2:
-            raise ValueError(
-                f"forget_bias: expected a number or ('chrono', t_max > 2), got {self.forget_bias!r}"
-            )
+        initializers.check_forget_bias("forget_bias", self.forget_bias)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -88,11 +84,10 @@ class JANET(Cell):
         """Each block of W_x and W_h apart, b_f as ``forget_bias`` says, b_g = 0."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         h = self.hidden_size
-        spec = self.forget_bias if isinstance(self.forget_bias, tuple) else ("constant", self.forget_bias)
         return JANETParams(
             w_x=initializers.blocks(self.input_init, key_x, (self.input_size, h), 2),
             w_h=initializers.blocks(self.recurrent_init, key_h, (h, h), 2),
-            b=jnp.concatenate([initializers.initialize(spec, key_b, (h,)), jnp.zeros(h)]),
+            b=jnp.concatenate([initializers.forget_bias(self.forget_bias, key_b, (h,)), jnp.zeros(h)]),
         )
 
     def initial_state(self, weights: JANETParams, batch_shape: tuple[int, ...]) -> JANETState:

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
-from recurrent.initializers import Spec
+from recurrent.initializers import ForgetBias, Spec
 
 __all__ = ["LSTM", "LSTMParams", "LSTMState", "PeepholeLSTMParams"]
 
@@ -78,7 +78,7 @@ class LSTM(Cell):
 
     input_size: int
     hidden_size: int
-    forget_bias: float | int | tuple[str, float | int] = 1.0
+    forget_bias: ForgetBias = 1.0
     peepholes: bool = False
     coupled: bool = False
     input_init: Spec = "glorot"
@@ -88,12 +88,7 @@ class LSTM(Cell):
         """Check the ranges."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
-        if isinstance(self.forget_bias, tuple) and (
-            self.forget_bias[0] != "chrono" or not isinstance(self.forget_bias[-1], (int, float))
-        ):
-            raise ValueError(f"forget_bias: expected a number or ('chrono', t_max), got {self.forget_bias!r}")
-        if isinstance(self.forget_bias, tuple) and self.forget_bias[1] <= 2:
-            raise ValueError(f"forget_bias: chrono needs t_max > 2, got {self.forget_bias[1]}")
+        initializers.check_forget_bias("forget_bias", self.forget_bias)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -111,12 +106,8 @@ class LSTM(Cell):
         h, num_blocks = self.hidden_size, 3 if self.coupled else 4
         w_x = initializers.blocks(self.input_init, key_x, (self.input_size, h), num_blocks)
         w_h = initializers.blocks(self.recurrent_init, key_h, (h, h), num_blocks)
-        if isinstance(self.forget_bias, tuple):
-            forget = initializers.initialize(self.forget_bias, key_b, (h,))
-            i_bias = -forget
-        else:
-            forget = jnp.full((h,), float(self.forget_bias))
-            i_bias = -forget if self.coupled else jnp.zeros(h)
+        forget = initializers.forget_bias(self.forget_bias, key_b, (h,))
+        i_bias = -forget if self.coupled or isinstance(self.forget_bias, tuple) else jnp.zeros(h)
         parts = [i_bias] if self.coupled else [i_bias, forget]
         b = jnp.concatenate([*parts, jnp.zeros(h), jnp.zeros(h)])
         if self.peepholes:

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
-from recurrent.initializers import Spec
+from recurrent.initializers import ForgetBias, Spec
 
 __all__ = ["MinGRU", "MinGRUParams", "MinGRUState", "MinLSTM", "MinLSTMParams", "MinLSTMState"]
 
@@ -62,18 +62,13 @@ class _MinGated(Cell):
     input_size: int
     hidden_size: int
     log_space: bool = False
-    forget_bias: float | int | tuple[str, float | int] = 1.0
+    forget_bias: ForgetBias = 1.0
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
         initializers.check("input_init", self.input_init)
-        if isinstance(self.forget_bias, tuple) and (
-            self.forget_bias[0] != "chrono" or not isinstance(self.forget_bias[-1], (int, float))
-        ):
-            raise ValueError(f"forget_bias: expected a number or ('chrono', t_max), got {self.forget_bias!r}")
-        if isinstance(self.forget_bias, tuple) and self.forget_bias[1] <= 2:
-            raise ValueError(f"forget_bias: chrono needs t_max > 2, got {self.forget_bias[1]}")
+        initializers.check_forget_bias("forget_bias", self.forget_bias)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -89,8 +84,7 @@ class _MinGated(Cell):
         """W_x, each block apart, and the log-odds of keeping the state."""
         key_x, key_b = jax.random.split(key)
         w_x = initializers.blocks(self.input_init, key_x, (self.input_size, self.hidden_size), num_gates)
-        spec = self.forget_bias if isinstance(self.forget_bias, tuple) else ("constant", self.forget_bias)
-        return w_x, initializers.initialize(spec, key_b, (self.hidden_size,))
+        return w_x, initializers.forget_bias(self.forget_bias, key_b, (self.hidden_size,))
 
     def project(
         self, weights: MinGRUParams | MinLSTMParams, x: Float[Array, "*b d"]

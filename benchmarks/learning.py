@@ -76,8 +76,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stack_rnn": {"weight_init": ("normal", 1.0)},
     "unicornn": {"alpha": 0.0},
     "variational_lstm": {"inputs": 0.0, "state": 0.05},
+    "weight_drop_lstm": {"rate": 0.1},
 }
-"""Options of the cells whose defaults do not suit the task: one pixel, several heads, time scales, weights."""
+"""Options of the cells whose defaults do not suit the task: one pixel, several heads, time scales, weights, noise."""
 
 
 def trainer(name: str, budget: Budget) -> Trainer:

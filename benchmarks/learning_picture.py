@@ -61,7 +61,7 @@ def draw(content: dict[str, Any]) -> Any:
     learned = [value < about["baseline"] / 2 for value in left]
     errors.scatter(left, range(len(names)), c=["C2" if good else "C3" for good in learned], s=12, zorder=3)
     errors.axvline(about["baseline"], color="black", ls="--", lw=0.8)
-    errors.set(xscale="log", title="error after training", xlabel="mean square (dashed: a constant 1)")
+    errors.set(xscale="log", title="error after training", xlabel="mean square error")
     errors.grid(axis="x", alpha=0.3)
     figure.colorbar(
         image,

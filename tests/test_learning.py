@@ -4,11 +4,13 @@ import inspect
 import json
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import recurrent as rec
 from benchmarks.learning import BUDGETS, error_of_one, learn
+from benchmarks.learning_picture import draw
 from experiments.lab.ways import DOCS
 
 # Inputs at regular times have no gaps: a decay towards the last value has nothing to act on.
@@ -64,6 +66,23 @@ def test_a_cell_learns_as_far_as_the_table_tells(cell):
     check(cell, "long")
 
 
+def test_the_picture_shows_what_the_table_holds():
+    content = json.loads((DOCS / "learning.long.json").read_text())
+    figure = draw(content)
+    before, after, errors, *_ = figure.axes
+    lines = [label.get_text() for label in before.get_yticklabels()]
+    assert lines == list(rec.CELLS)
+    for cell in ("elman", "lstm", "fast_weights", "dilated_gru"):
+        row, line = told("long")[cell], lines.index(cell)
+        for axes, gradient in ((before, row["gradient_before"]), (after, row["gradient_after"])):
+            decades = axes.images[0].get_array()[line]
+            wanted = [max(norm, 1e-38) / max(gradient[0], 1e-38) for norm in gradient]
+            np.testing.assert_allclose(10.0**decades, wanted, rtol=1e-6)
+        (x, y) = errors.collections[0].get_offsets()[line]
+        assert (x, y) == (pytest.approx(max(row["mse_after"], 1e-5)), line)
+    plt.close(figure)
+
+
 def check(cell, name):
     """A training like the one in the table; machines and versions round differently, errors near 0 are all alike."""
     row, before = learn(cell, BUDGETS[name]), told(name)[cell]
@@ -71,5 +90,5 @@ def check(cell, name):
     assert row["stuck"] == STUCK.get(cell, [])
     np.testing.assert_allclose(row["mse_before"], before["mse_before"], rtol=1e-3)
     assert row["mse_after"] < 1.3 * before["mse_after"] + 0.01
-    if before["gradient_before"] is not None:
-        np.testing.assert_allclose(row["gradient_before"][0], before["gradient_before"][0], rtol=1e-2)
+    # lag 0 alone: further back the norms may be what rounding left of them
+    np.testing.assert_allclose(row["gradient_before"][0], before["gradient_before"][0], rtol=1e-2)

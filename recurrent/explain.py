@@ -64,7 +64,7 @@ def explain(cell: Cell, shapes: tuple[int, ...], solver: Solver = AUTO) -> str:
         size //= max(count, 1)
     runs, why = solver, "it was asked for"
     if isinstance(solver, Auto):
-        runs, why = solver.choose_for(cell, arguments[1])
+        runs, why = solver.choose_for(cell, num_steps, state)
     reason = refusal(cell, runs, shapes)
     lines = [
         f"{cell} over {num_steps} steps of batch {tuple(batch)}, state of {size} real coordinates",

@@ -220,18 +220,37 @@ def _divisor_near(length: int, target: float) -> int:
     return min(divisors, key=lambda size: abs(math.log(size / near)), default=near)
 
 
+# Bytes of the states of all steps from which on a CPU forms them again sooner than it fetches them from memory, where
+# forming them is elementwise. Measured by `benchmarks.auto`, docs/auto.cpu.json.
+RECOMPUTED = 16 * 2**20
+
+
 @dataclasses.dataclass(frozen=True)
 class Auto(Solver):
-    """The solver that measurements recommend for a cell and its shapes; `Sequential` until there are any."""
+    """The exact solver that measurements recommend for a cell, its shapes and a kind of device.
 
-    def choose_for(self, cell: Cell, xs: PyTree) -> tuple[Solver, str]:
-        """The solver that runs, and why: a function of the cell and the shapes of its inputs alone."""
-        del cell, xs
+    On a CPU a cell that is linear in a large state (a matrix memory, a state space) goes by `Checkpointed`: its steps
+    are cheap, and keeping every state costs more than two passes. All else goes by `Sequential`.
+    """
+
+    def choose_for(
+        self, cell: Cell, num_steps: int, state: PyTree, platform: str | None = None
+    ) -> tuple[Solver, str]:
+        """The solver that runs, and why.
+
+        ``state`` ``[*b, ...]`` is the one before the first step, or its shapes; ``platform`` None: the one JAX runs on.
+        """
+        where = jax.default_backend() if platform is None else platform
+        kept = num_steps * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+        if where == "cpu" and cell.has_linear_form and kept >= RECOMPUTED:
+            size = f"{kept / 2**20:,.0f} MiB of states"
+            return Checkpointed(), f"a CPU forms {size} again sooner than it fetches them"
         return Sequential(), "no other exact solver has been measured to be faster"
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """Hand over to the chosen solver."""
-        return self.choose_for(problem.cell, problem.xs)[0].solve(problem)
+        chosen, _ = self.choose_for(problem.cell, problem.num_steps, problem.state)
+        return chosen.solve(problem)
 
 
 AUTO = Auto()

@@ -99,6 +99,35 @@ def test_checkpoints_need_memory_that_grows_with_the_root_of_time():
     assert temporary_bytes(rec.Checkpointed(), long) < temporary_bytes(rec.Sequential(), long) / 10
 
 
+def test_the_default_forms_large_linear_states_again_and_keeps_all_others():
+    memory = rec.retention(3, 64)
+    wide, narrow = (jax.ShapeDtypeStruct((8, 64, size), jnp.float32) for size in (64, 1))
+    verdicts = {
+        (memory, 512, wide, "cpu"): rec.Checkpointed(),
+        (memory, 32, wide, "cpu"): rec.Sequential(),
+        (memory, 512, narrow, "cpu"): rec.Sequential(),
+        (memory, 512, wide, "gpu"): rec.Sequential(),
+        (LSTM, 512, wide, "cpu"): rec.Sequential(),
+    }
+    for (cell, num_steps, state, platform), solver in verdicts.items():
+        chosen, why = rec.AUTO.choose_for(cell, num_steps, state, platform)
+        assert chosen == solver, (cell, num_steps, state, platform)
+        assert ("forms 64 MiB of states again" in why) == (solver == rec.Checkpointed())
+
+
+def test_the_default_runs_what_it_says():
+    cell = rec.retention(3, 64)
+    params, xs = cell.init(jax.random.key(0)), inputs(512)
+    state = rec.unroll(cell, params, xs[:1])[0]
+    assert rec.AUTO.choose_for(cell, 512, state)[0] == rec.Checkpointed()
+    assert loops(training(cell, rec.AUTO), params, xs) == loops(
+        training(cell, rec.Checkpointed()), params, xs
+    )
+    assert loops(training(cell, rec.AUTO), params, xs[:64]) == {64}
+    found, expected = (training(cell, solver)(params, xs) for solver in (rec.AUTO, rec.Sequential()))
+    jax.tree.map(lambda new, old: np.testing.assert_allclose(new, old, rtol=1e-4, atol=1e-6), found, expected)
+
+
 @pytest.mark.parametrize(
     "solver", [rec.Sequential(), rec.Checkpointed(3), rec.Associative(), rec.Associative(3)], ids=str
 )

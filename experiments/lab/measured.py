@@ -6,13 +6,18 @@ import recurrent as rec
 from experiments.lab.ways import markdown, measured
 
 DEVICES = {"CPU": "cells.cpu", "H100": "cells.h100"}
+SOLVERS = ("Sequential", "Checkpointed", "Associative")
 STEPS = 512  # of the training step that `benchmarks.cells` times
 SLOW = 4.0
 _MATRIX = (
     "on a CPU: with one head of 128 units its state is 16,384 numbers a sequence, an LSTM's 256, and each step reads "
-    "and writes all of them; n heads divide that by n"
+    "and writes all of them; n heads divide that by n, and Checkpointed, the default there, keeps few of them"
 )
-WHY_SLOW: dict[str, str] = dict.fromkeys(("gla", "delta_net", "gated_delta_net", "mlstm"), _MATRIX)
+WHY_SLOW: dict[str, str] = {
+    **dict.fromkeys(("gla", "delta_net", "gated_delta_net", "mlstm"), _MATRIX),
+    "hyper_lstm": "on a CPU, just so: a second LSTM runs beside it, and each gate has vectors of its own for the "
+    "scales of its two products and a normalisation, work on many small arrays",
+}
 """Why a cell takes more than `SLOW` times as long as an LSTM."""
 
 
@@ -34,15 +39,18 @@ def slow_cells() -> set[str]:
 
 def speed_table() -> str:
     """Steps a second, their ratio to an LSTM's, and MiB of temporaries, by device and solver."""
-    head = ["cell", "parameters"]
-    head += [f"{device}, {solver}" for device in DEVICES for solver in ("Sequential", "Associative")]
-    tables = [rows_of(name) for name in DEVICES.values()]
+    tables = {device: rows_of(name) for device, name in DEVICES.items()}
+    columns = [
+        (device, solver)
+        for device, rows in tables.items()
+        for solver in SOLVERS
+        if any(solver in row for row in rows.values())
+    ]
     lines = []
     for cell in rec.CELLS:
-        rows = [table.get(cell, {}) for table in tables]
-        entries = [row.get(solver) for row in rows for solver in ("Sequential", "Associative")]
-        lines.append((f"`{cell}`", f"{tables[0][cell]['parameters']:,}", *map(_speed, entries)))
-    return markdown(head, lines)
+        entries = [tables[device].get(cell, {}).get(solver) for device, solver in columns]
+        lines.append((f"`{cell}`", f"{tables['CPU'][cell]['parameters']:,}", *map(_speed, entries)))
+    return markdown(["cell", "parameters", *(f"{device}, {solver}" for device, solver in columns)], lines)
 
 
 def _speed(entry: dict[str, Any] | None) -> str:

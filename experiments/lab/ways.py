@@ -60,6 +60,21 @@ def _short(solver: str) -> str:
     return f"{name}({', '.join(changed)})"
 
 
+def auto_table() -> str:
+    """By the size of the states of all steps: both solvers' times, their ratio, and their temporaries."""
+    rows = sorted(measured("auto.cpu")["rows"], key=lambda row: (row["cell"], row["steps"]))
+    lines = []
+    for row in rows:
+        times = row.get("milliseconds", {})
+        ratio = f"{times['Checkpointed'] / times['Sequential']:.2f}" if times else "not run"
+        memory = [f"{row['bytes'][kind] / 2**20:,.3g}" for kind in ("Sequential", "Checkpointed")]
+        sizes = f"{row['steps']:,}", f"{row['state_bytes'] / 2**20:,.3g}"
+        lines.append((row["cell"], *sizes, ratio, " → ".join(memory)))
+    return markdown(
+        ("cell", "steps", "MiB of states", "time, `Checkpointed` / `Sequential`", "MiB of temporaries"), lines
+    )
+
+
 def streaming_table() -> str:
     """The latency of one step, by device."""
     rows = []
@@ -110,6 +125,7 @@ def online_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "ways_cpu": lambda: _ways_table("ways.cpu"),
     "ways_h100": lambda: _ways_table("ways.h100"),
+    "auto": auto_table,
     "streaming": streaming_table,
     "newton": newton_table,
     "online": online_table,

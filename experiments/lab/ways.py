@@ -60,6 +60,11 @@ def _short(solver: str) -> str:
     return f"{name}({', '.join(changed)})"
 
 
+def _mebibytes(count: int) -> str:
+    size = count / 2**20
+    return f"{size:,.0f}" if size >= 100 else f"{size:.3g}"
+
+
 def auto_table() -> str:
     """By the size of the states of all steps: both solvers' times, their ratio, and their temporaries."""
     rows = sorted(measured("auto.cpu")["rows"], key=lambda row: (row["cell"], row["steps"]))
@@ -67,8 +72,8 @@ def auto_table() -> str:
     for row in rows:
         times = row.get("milliseconds", {})
         ratio = f"{times['Checkpointed'] / times['Sequential']:.2f}" if times else "not run"
-        memory = [f"{row['bytes'][kind] / 2**20:,.3g}" for kind in ("Sequential", "Checkpointed")]
-        sizes = f"{row['steps']:,}", f"{row['state_bytes'] / 2**20:,.3g}"
+        memory = [_mebibytes(row["bytes"][kind]) for kind in ("Sequential", "Checkpointed")]
+        sizes = f"{row['steps']:,}", _mebibytes(row["state_bytes"])
         lines.append((row["cell"], *sizes, ratio, " → ".join(memory)))
     return markdown(
         ("cell", "steps", "MiB of states", "time, `Checkpointed` / `Sequential`", "MiB of temporaries"), lines

@@ -3,7 +3,8 @@
     python -m benchmarks.auto --out docs/auto.cpu.json [--rounds 5]
 
 A training step, the gradient of a loss of all outputs by all parameters, by `Sequential` and by `Checkpointed` in turn,
-compiled beforehand, in float32 with batches of 32 and 128 inputs; medians. Temporaries are what the compiler plans.
+compiled beforehand, in float32 with batches of 32 sequences and 128 inputs; medians. Temporaries are what the compiler
+plans.
 """
 
 import argparse

@@ -4,8 +4,8 @@
 
 Every cell gets the same network, updates and data; a learning rate of its own only where `RATES` has one. What is
 written is one training of one seed: a check that a cell learns, not a comparison of cells tuned to their best.
-The gradient is that of the last loss by the state that each step reads; by the input of each step where a layer has
-no state common to its parts. Both are medians over sequences, at the lags that ``about`` lists.
+The gradient is that of the last loss by the state that each step reads; for layers by the input of each step. Both are
+medians over sequences, at the lags that ``about`` lists.
 Rows already in the file are kept, so that a run that was cut off goes on.
 """
 

@@ -17,12 +17,14 @@ import numpy as np
 from recurrent import registry
 
 DECADES = 4  # at either end of the colours; what float32 has lost lies far below
-SMALLEST = 1e-38
+SMALLEST = 1e-38  # of float32
 LINE = 0.145  # inches a cell
 
 
 def relative(gradient: list[float]) -> np.ndarray:
-    """Decades above the value at lag 0; the floor of float32 where nothing is left."""
+    """Decades above the value at lag 0; NaN throughout where already there nothing is left."""
+    if not gradient[0]:
+        return np.full(len(gradient), np.nan)
     norms = np.maximum(np.array(gradient), SMALLEST)
     return np.log10(norms) - np.log10(norms[0])
 
@@ -39,6 +41,7 @@ def draw(content: dict[str, Any]) -> Any:
     lags = about["lags"]
     image = None
     for axes, when in ((before, "before"), (after, "after")):
+        axes.set_facecolor("0.6")  # seen where there is no gradient at all
         decades = np.stack([relative(rows[name][f"gradient_{when}"]) for name in names])
         image = axes.imshow(
             decades,
@@ -67,7 +70,7 @@ def draw(content: dict[str, Any]) -> Any:
         image,
         ax=[before, after],
         location="bottom",
-        label="decades above the gradient at lag 0 (blue: it vanishes, red: it grows)",
+        label="decades above the gradient at lag 0 (blue: it vanishes, red: it grows; grey: there is none)",
         aspect=50,
         pad=0.01,
     )

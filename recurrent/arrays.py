@@ -68,7 +68,8 @@ def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array
     >>> outer(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])).tolist()
     [[3.0, 4.0], [6.0, 8.0]]
     """
-    return jnp.einsum("...n,...m->...nm", a, b)
+    # nothing is summed: on a GPU a product of lower precision would round the entries themselves
+    return jnp.einsum("...n,...m->...nm", a, b, precision=jax.lax.Precision.HIGHEST)
 
 
 def is_shape(node: Any) -> bool:

@@ -131,14 +131,17 @@ def check(field: str, spec: Spec) -> None:
 
 def check_forget_bias(field: str, bias: ForgetBias) -> None:
     """ValueError, naming the field, where ``bias`` is neither a number nor ``('chrono', t_max)``."""
-    match bias:
-        case int() | float():
-            return
-        case ("chrono", int() | float() as t_max):
-            if t_max <= 2:
-                raise ValueError(f"{field}: chrono needs t_max > 2, got {t_max}")
-        case _:
-            raise ValueError(f"{field}: expected a number or ('chrono', t_max), got {bias!r}")
+    if isinstance(bias, int | float):
+        return
+    if not (
+        isinstance(bias, tuple)
+        and len(bias) == 2
+        and bias[0] == "chrono"
+        and isinstance(bias[1], int | float)
+    ):
+        raise ValueError(f"{field}: expected a number or ('chrono', t_max), got {bias!r}")
+    if not bias[1] > 2:
+        raise ValueError(f"{field}: chrono needs t_max > 2, got {bias[1]}")
 
 
 def forget_bias(bias: ForgetBias, key: Key, shape: tuple[int, ...]) -> Array:

@@ -207,7 +207,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             "weight_drop_lstm",
             recipes.weight_drop_lstm,
             "Merity et al. (2018)",
-            "recurrent weights dropped for a sequence",
+            "recurrent weights dropped, one draw a call",
         ),
         Entry(
             "dilated_rnn", recipes.dilated_rnn, "Chang et al. (2017)", "layers that skip 1, 2, 4, ... steps"

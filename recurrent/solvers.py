@@ -220,17 +220,18 @@ def _divisor_near(length: int, target: float) -> int:
     return min(divisors, key=lambda size: abs(math.log(size / near)), default=near)
 
 
-# Bytes of the states of all steps from which on a CPU forms them again sooner than it fetches them from memory, where
-# forming them is elementwise. Measured by `benchmarks.auto`, docs/auto.cpu.json.
+# From so many bytes of states on, a CPU computes those of a linear cell again faster than it reads them back, as
+# measured by `benchmarks.auto` (docs/auto.cpu.json) and `benchmarks.cells`.
 RECOMPUTED = 16 * 2**20
 
 
 @dataclasses.dataclass(frozen=True)
 class Auto(Solver):
-    """The exact solver that measurements recommend for a cell, its shapes and a kind of device.
+    """The default: a function of the cell, its shapes and the kind of device, among solvers that run every cell.
 
-    On a CPU a cell that is linear in a large state (a matrix memory, a state space) goes by `Checkpointed`: its steps
-    are cheap, and keeping every state costs more than two passes. All else goes by `Sequential`.
+    `Checkpointed` on a CPU for a cell that is linear in a large state (a matrix memory, a state space): its gradient
+    takes no more time with it, and a fraction of the memory. Else `Sequential`. Others may be faster for a cell, on a
+    GPU above all, and have to be asked for.
     """
 
     def choose_for(
@@ -244,8 +245,11 @@ class Auto(Solver):
         kept = num_steps * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
         if where == "cpu" and cell.has_linear_form and kept >= RECOMPUTED:
             size = f"{kept / 2**20:,.0f} MiB of states"
-            return Checkpointed(), f"a CPU forms {size} again sooner than it fetches them"
-        return Sequential(), "no other exact solver has been measured to be faster"
+            return (
+                Checkpointed(),
+                f"for a gradient a CPU computes {size} again faster than it reads them back",
+            )
+        return Sequential(), "what AUTO takes unless states are large, and linear, on a CPU"
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """Hand over to the chosen solver."""

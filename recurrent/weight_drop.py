@@ -66,7 +66,9 @@ class WeightDrop(Layer):
 
     def __post_init__(self) -> None:
         """Check the rate and the names."""
-        weight_drop(jax.eval_shape(self.cell.init, jax.random.key(0)), None, self.rate, self.names)
+        # the key is made inside: building a layer must not start a device
+        params = jax.eval_shape(lambda: self.cell.init(jax.random.key(0)))
+        weight_drop(params, None, self.rate, self.names)
 
     @property
     def input_shape(self) -> Shape:

@@ -179,4 +179,12 @@ def test_a_readout_reads_outputs_and_inputs_of_the_steps_that_it_predicts():
 
 
 def test_a_cell_that_is_four_times_slower_than_an_lstm_says_why():
-    assert measured.slow_cells() == set(measured.WHY_SLOW)
+    why = set(measured.WHY_SLOW)  # a measurement repeats to a tenth
+    assert measured.slow_cells(1.1 * measured.SLOW) <= why <= measured.slow_cells(0.9 * measured.SLOW)
+
+
+def test_the_table_of_speeds_lacks_no_cell_but_what_it_says():
+    missing = {
+        device: set(rec.CELLS) - set(measured.rows_of(name)) for device, name in measured.DEVICES.items()
+    }
+    assert missing == {"CPU": set(), "H100": {"weight_drop_lstm"}}

@@ -228,7 +228,8 @@ def test_a_layer_drops_one_draw_of_weights_a_call_and_hands_the_rest_of_the_key_
     inner = rec.zoneout(rec.LSTM(3, 4), c=0.5)
     layer = WeightDrop(inner, 0.25)
     params, xs = example(layer)
-    options = {"mask": rec.mask_from_lengths(jnp.array([7, 4, 2]), 7), "reverse": True}
+    reset = jnp.zeros((7, 3), bool).at[3, 0].set(True)
+    options = {"mask": rec.mask_from_lengths(jnp.array([7, 4, 2]), 7), "reset": reset, "reverse": True}
     key_own, key_inner = jax.random.split(KEY)
     kept = params._replace(w_h=weight_drop(params, key_own, 0.25).w_h)
     assert 0 < float(jnp.mean(kept.w_h == 0)) < 1

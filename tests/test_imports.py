@@ -181,11 +181,14 @@ for name in sys.argv[1:]:
     importlib.import_module(name)
     assert not xla_bridge.backends_are_initialized(), f"importing {name} starts a JAX backend"
     assert "tensorflow" not in sys.modules, f"importing {name} loads TensorFlow"
+for name, build in recurrent.CELLS.items():
+    build(2, 4)
+    assert not xla_bridge.backends_are_initialized(), f"building {name} starts a JAX backend"
 print(len(sys.argv) - 1)
 """
 
 
-def test_importing_starts_no_backend():
+def test_neither_importing_nor_building_a_cell_starts_a_backend():
     names = [name for name in tree() if name.partition(".")[0] in ("recurrent", "experiments")]
     names = [name for name in names if not name.endswith("__main__")]
     done = subprocess.run([sys.executable, "-c", PROBE, *names], cwd=ROOT, capture_output=True, text=True)

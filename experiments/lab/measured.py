@@ -15,7 +15,7 @@ _MATRIX = (
 )
 WHY_SLOW: dict[str, str] = {
     **dict.fromkeys(("gla", "delta_net", "gated_delta_net", "mlstm"), _MATRIX),
-    "hyper_lstm": "on a CPU, just so: a second LSTM runs beside it, and each gate has vectors of its own for the "
+    "hyper_lstm": "on a CPU, barely: a second LSTM runs beside it, and each gate has vectors of its own for the "
     "scales of its two products and a normalisation, work on many small arrays",
 }
 """Why a cell takes more than `SLOW` times as long as an LSTM."""
@@ -31,10 +31,10 @@ def ratio(entry: dict[str, Any]) -> float:
     return entry["milliseconds"] / entry["lstm_milliseconds"]
 
 
-def slow_cells() -> set[str]:
-    """Those that took more than `SLOW` times as long as an LSTM on some device, by `Sequential`."""
+def slow_cells(factor: float = SLOW) -> set[str]:
+    """Those that took more than ``factor`` times as long as an LSTM on some device, by `Sequential`."""
     found = (rows_of(name) for name in DEVICES.values())
-    return {cell for rows in found for cell, row in rows.items() if ratio(row["Sequential"]) > SLOW}
+    return {cell for rows in found for cell, row in rows.items() if ratio(row["Sequential"]) > factor}
 
 
 def speed_table() -> str:
@@ -74,7 +74,7 @@ def learning_table(name: str) -> str:
     """Error before and after, and how much of the gradient reaches the first step; below, how many learned."""
 
     def share(gradient: list[float]) -> str:
-        return f"{gradient[-1] / max(gradient[0], 1e-38):.0e}"
+        return f"{gradient[-1] / gradient[0]:.0e}" if gradient[0] else "none left"
 
     def line(cell: str, row: dict[str, Any]) -> tuple[str, ...]:
         options = ", ".join(f"{key}={value!r}" for key, value in row["options"].items())
@@ -82,8 +82,17 @@ def learning_table(name: str) -> str:
         gradients = share(row["gradient_before"]), share(row["gradient_after"])
         return f"`{cell}`", options, f"{row['rate']:g}", *errors, *gradients
 
-    rows, half = rows_of(name), measured(name)["about"]["baseline"] / 2
-    head = ("cell", "options", "rate", "error before", "error after", "gradient before", "gradient after")
+    about = measured(name)["about"]
+    rows, half, lag = rows_of(name), about["baseline"] / 2, about["lags"][-1]
+    head = (
+        "cell",
+        "options",
+        "rate",
+        "error before",
+        "error after",
+        f"gradient at lag {lag} / lag 0, before",
+        "after",
+    )
     learned = sum(row["mse_after"] < half for row in rows.values())
     table = markdown(head, (line(cell, rows[cell]) for cell in rec.CELLS))
     return f"{table}\n\n{learned} of {len(rows)} end below half of what always answering 1 makes."

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from experiments.errors import FAILED, Fault
-from experiments.lab import cells, seeds
+from experiments.lab import cells, seeds, solving
 from experiments.lab import config as configs
 from experiments.lab import folder as folders
 from experiments.lab import summary as summaries
@@ -20,7 +20,6 @@ from experiments.lab.experiment import Experiment, load_experiment
 from experiments.lab.hashing import params_sha256
 from experiments.lab.job import Job, build, check_shapes, load
 from experiments.lab.machine import MACHINE, Resolved, compare, start
-from experiments.lab.model import SOLVERS
 from experiments.lab.records import read_rows, write_json
 from experiments.lab.training import TrainState
 
@@ -87,14 +86,16 @@ def run(
     data = load(parts[0].task)
     jobs = []
     for place, found, config, part in zip(places, going_on, requested, parts, strict=True):
-        own = {**_choose(config, resolved), "notes": []}
+        own: Resolved = {**resolved, "seed_mapping": _seed_mapping(config, resolved), "notes": []}
+        job = Job(place, cells.label(config.cell), experiment, preset, config, part, data, own)
+        check_shapes(job)
+        own["solver"] = solving.choose(part, config.batch_size, data)
         if found is not None:
             notes = compare(found.resolved, resolved, on_this_machine=on_this_machine)
             same = all(found.resolved[name] == resolved[name] for name in MACHINE)
             chosen = {name: found.resolved[name] for name in ("solver", "seed_mapping")} if same else {}
             own |= {**chosen, "notes": list(dict.fromkeys([*found.resolved["notes"], *notes]))}
-        jobs.append(Job(place, cells.label(config.cell), experiment, preset, config, part, data, own))
-        check_shapes(jobs[-1])
+        jobs.append(dataclasses.replace(job, parts=solving.use(part, own["solver"])))
     trained = [drive(job, progress) for job in jobs]
     runs = [open_run(place) for place in places]
     if any(trained) or not summaries.has_rows(out, [one.summary for one in runs]):
@@ -107,11 +108,9 @@ def default_out(experiment: Experiment, preset: str, config: Config) -> Path:
     return Path("runs") / experiment.name / f"{preset}-{configs.config_hash(config)}"
 
 
-def _choose(config: Config, resolved: Resolved) -> Resolved:
+def _seed_mapping(config: Config, resolved: Resolved) -> str:
     platform = jax.devices()[0].platform
-    mapping = seeds.choose(config.num_seeds, config.hidden_size, platform, resolved["num_devices"])
-    solver = "Sequential()" if config.solver == "auto" else repr(SOLVERS[config.solver])
-    return {**resolved, "solver": solver, "seed_mapping": mapping}
+    return seeds.choose(config.num_seeds, config.hidden_size, platform, resolved["num_devices"])
 
 
 def finish(experiment: Experiment, out: Path) -> None:
@@ -155,7 +154,7 @@ def open_run(path: Path | str, seed_index: int = 0) -> Run:
     assert stored is not None, "find_run saw its config.json"
     experiment = load_experiment(stored.experiment)
     config = configs.from_json(experiment.config, stored.config)
-    parts = build(experiment, config)
+    parts = solving.use(build(experiment, config), stored.resolved["solver"])
     label = cells.label(config.cell)
     job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
     if not 0 <= seed_index < config.num_seeds:

@@ -8,7 +8,7 @@
     h' = a - a ⊙ exp(-dt (|w_τ| + |f|)) ⊙ f      'pure', the approximate solution of an LTC neuron: one block f
 
 Source: Hasani et al. (2022), "Closed-form continuous-time neural networks", and the code of its authors, which has the
-sign of -p in p. Differs: one layer of backbone, without dropout; biases start at 0.
+sign of -p in p. Differs: one layer of backbone, without dropout.
 """
 
 import dataclasses
@@ -81,7 +81,8 @@ class CfC(Cell):
 
     Equations and source: the head of this module. ``dt`` is the time between steps; None: it comes with each input, a
     `recurrent.cells.timed.TimedInput`. ``backbone_size`` None: s = h.
-    Initialisation: as in the authors' Keras code; their PyTorch code scales Glorot's weights by 0.5 to 0.84, as tuned.
+    Initialisation: as in the authors' Keras code (biases 0); their PyTorch code scales Glorot's weights by 0.5 to 0.84,
+    as tuned.
     Learning rate: tuned a task in the authors' code, falling by the epoch; for 'default' AdamW at 2e-3 for PhysioNet,
     Adam at 2e-2 for Walker2d, RMSProp at 5e-2 for XOR and 5e-4 for IMDB.
 

@@ -62,9 +62,9 @@ class FastWeights(Cell):
     Equations and source: the head of this module. A step moves all h² numbers of the memory, and backpropagation keeps
     them: it is slower than an `LSTM` of as many units.
     Initialisation: as in two reimplementations, W_h is 0.05 times the identity; the paper's note on its third version
-    gives 1/√h for what is uniform.
-    Learning rate: the paper's was not found; those two take Adam at 1e-4 for associative retrieval; Adam at 1e-2 hardly
-    learns adding of 20 steps here.
+    gives 1/√h as the bound of the uniform weights.
+    Learning rate: the paper's was not found; those two take Adam at 1e-4 for associative retrieval. With tanh, ``rate``
+    0.1 and without the layer norm, Adam at 1e-2 hardly learns adding of 20 steps here.
 
     >>> cell = FastWeights(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -51,7 +51,8 @@ class GersBlock(Cell):
     given; all defaults are the paper's, for its four blocks of two cells. Where nothing is given, ``()``, biases are
     drawn too.
     Learning rate: 0.5, one update a step (the paper's), fixed or times 0.99 a step from the start of each training
-    stream; Adam at 5e-3 solves adding of 100 steps here.
+    stream. Adam at 1e-2 hardly learns adding of 20 steps here in 400 updates; Adam at 5e-3 solves adding of 100
+    steps here in 1,600.
 
     >>> cell = GersBlock(input_size=7, hidden_size=8, block_size=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

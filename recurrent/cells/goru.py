@@ -57,7 +57,7 @@ class GORU(ConstrainedCell):
 
     Equations and source: the head of this module. ``style`` 'tunable' (default, for every h) with ``capacity`` layers,
     or 'fft', as in the authors' code.
-    Initialisation: as in the authors' code, with b_r = 2; for b_z, here 0, that names none.
+    Initialisation: as in the authors' code, with b_r = 2; that code names no start for b_z, which is 0 here.
     Learning rate: RMSProp (decay 0.9) at 1e-3 in the authors' code, for copying and for denoising.
 
     >>> cell = GORU(input_size=2, hidden_size=4)

@@ -98,7 +98,7 @@ class GRUD(Cell):
 
     Equations and source: the head of this module. ``mean`` is the mean of each entry of x over the training set, or one
     number for all; 0 for standardised inputs.
-    Initialisation: as in the authors' code (Glorot, orthogonal, the rest 0), but that draws three blocks as one matrix.
+    Initialisation: as in the authors' code (Glorot, orthogonal, the rest 0), which draws three blocks as one matrix.
     Learning rate: Adam at Keras's default of 1e-3 in the authors' code, stopped early.
 
     >>> cell = GRUD(input_size=2, hidden_size=3)

@@ -114,7 +114,7 @@ class HyperLSTM(Cell):
     Equations and source: the head of this module. ``small_size`` units in the small network, which scales the main one
     through ``embedding_size`` numbers n. At the start all scales are 0.1 and nothing depends on ĥ. Forget biases start
     at 1, in the shifts where there are any. Two networks and the scales take their time: with many small units and
-    a small main network it is more than four times as slow as the `LSTM`. ``epsilon`` is ε.
+    a small main network it is about four times as slow as the `LSTM`. ``epsilon`` is ε.
     Learning rate: Adam at 1e-3, times 0.9999 an update down to 1e-5, gradients clipped entry by entry at 1, in the
     first author's sketch-rnn, which offers this cell; none was found for the tasks of the paper. Adam at 1e-2 solves
     adding of 20 steps here.

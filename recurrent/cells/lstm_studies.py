@@ -8,8 +8,8 @@ peepholes, and o = tanh(...) where others have σ; -f, -i and -o lack a gate, -b
 All starts at U(±1/√h).
 
 Learning rate: no best one was found in print for either study; at second hand, Greff et al. searched from 1e-6 to 1e-2.
-Adam learns adding of 20 steps here at 3e-2 with v, niaf and np, at 1e-2 with the others: nig and nog hardly, fgr from
-Glorot and orthogonal matrices.
+With Adam, adding of 20 steps is learned here at 3e-2 by v, niaf and np, and at 1e-2 by the others. fgr needs Glorot and
+orthogonal matrices for it; nig and nog hardly learn it.
 """
 
 import dataclasses

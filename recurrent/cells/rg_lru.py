@@ -75,7 +75,8 @@ class RGLRU(Cell):
     Initialisation: σ(Λ)^c and the gates' N(0, 1/p) are the paper's; the authors' code draws σ(Λ), not its power, from
     [0.9, 0.999], so that the decay is eight times as fast.
     Learning rate: AdamW in the paper, the rate tuned but not printed; the authors' fine-tuning notebook takes gradient
-    descent at 1e-3, or AdamW at 1e-4 without weight decay here. Adam at 1e-2 solves adding of 20 steps here.
+    descent at 1e-3, or AdamW at 1e-4 without weight decay for these parameters. Adam at 1e-2 solves adding of 20 steps
+    here.
 
     >>> cell = RGLRU(input_size=2, hidden_size=4, blocks=2)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

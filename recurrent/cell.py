@@ -5,6 +5,7 @@ parameters and state are explicit pytrees. `tests/contract.py::check_cell` is th
 """
 
 import abc
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ from jaxtyping import Array, Float, PyTree
 from recurrent import arrays
 from recurrent.arrays import Key, Shape
 
-__all__ = ["Cell", "Layer", "Noisy", "Recurrence", "Unsupported", "state_vector"]
+__all__ = ["Cell", "Layer", "LayerAround", "Noisy", "Recurrence", "Unsupported", "state_vector"]
 
 
 class Unsupported(ValueError):
@@ -143,6 +144,39 @@ class Layer(Recurrence):
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:
         """``(final_state, ys)`` with the meaning of `recurrent.unroll`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerAround(Layer):
+    """What a layer around one cell or layer hands on: shapes, parameters, the first state."""
+
+    cell: Any
+
+    @property
+    def input_shape(self) -> Shape:
+        """As of what is inside."""
+        return self.cell.input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """As of what is inside."""
+        return self.cell.output_shape
+
+    def init(self, key: Key) -> Any:
+        """As of what is inside."""
+        return self.cell.init(key)
+
+    def prepare(self, params: Any) -> Any:
+        """As of what is inside, with all its parameters."""
+        return self.cell.prepare(params)
+
+    def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
+        """As of what is inside."""
+        return self.cell.initial_state(weights, batch_shape)
+
+    def project(self, weights: Any, x: Any) -> Any:
+        """``x``: a layer projects as it goes."""
+        return x
 
 
 def state_vector(state: PyTree) -> tuple[Float[Array, " n"], Any]:

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from recurrent import arrays
-from recurrent.arrays import Key, Shape
-from recurrent.cell import Cell, Layer, Noisy
+from recurrent.cell import Cell, LayerAround, Noisy
 from recurrent.solvers import Problem, Solver
 from recurrent.unroll import unroll
 from recurrent.wrappers import Wrapper, take_steps
@@ -115,7 +114,7 @@ def _deal(tree: Any, lanes: int) -> Any:
 
 
 @dataclasses.dataclass(frozen=True)
-class Dilated(Layer):
+class Dilated(LayerAround):
     """A cell whose step t continues from the state of step t - dilation.
 
         s_t = f(s_{t - dilation}, x_t)          y_t is read from s_t
@@ -149,31 +148,9 @@ class Dilated(Layer):
     def _delayed(self) -> _Delayed:
         return _Delayed(self.cell, self.dilation)
 
-    @property
-    def input_shape(self) -> Shape:
-        """As of the cell."""
-        return self.cell.input_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """As of the cell."""
-        return self.cell.output_shape
-
-    def init(self, key: Key) -> Any:
-        """As of the cell."""
-        return self.cell.init(key)
-
-    def prepare(self, params: Any) -> Any:
-        """As of the cell."""
-        return self.cell.prepare(params)
-
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """``dilation`` initial states."""
         return self._delayed.initial_state(weights, batch_shape)
-
-    def project(self, weights: Any, x: Any) -> Any:
-        """``x``, like every layer."""
-        return x
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
         """One step from the oldest state, in evaluation where the cell is stochastic."""

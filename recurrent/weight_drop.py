@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from jaxtyping import PyTree
 
-from recurrent.arrays import Key, Shape
-from recurrent.cell import Cell, Layer, Noisy
+from recurrent.arrays import Key
+from recurrent.cell import Cell, Layer, LayerAround, Noisy
 from recurrent.dropout import check_rate, drop, keep_masks
 from recurrent.unroll import unroll
 
@@ -46,7 +46,7 @@ def weight_drop(
 
 
 @dataclasses.dataclass(frozen=True)
-class WeightDrop(Layer):
+class WeightDrop(LayerAround):
     """A cell or layer whose parameters go through `weight_drop` wherever `recurrent.unroll` is given a key.
 
     All steps and sequences of one call read the same matrices, which no cell may draw for itself: hence a layer. The
@@ -69,32 +69,6 @@ class WeightDrop(Layer):
         # the key is made inside: building a layer must not start a device
         params = jax.eval_shape(lambda: self.cell.init(jax.random.key(0)))
         weight_drop(params, None, self.rate, self.names)
-
-    @property
-    def input_shape(self) -> Shape:
-        """As of the cell."""
-        return self.cell.input_shape
-
-    @property
-    def output_shape(self) -> Shape:
-        """As of the cell."""
-        return self.cell.output_shape
-
-    def init(self, key: Key) -> Any:
-        """As of the cell."""
-        return self.cell.init(key)
-
-    def prepare(self, params: Any) -> Any:
-        """As of the cell, nothing dropped."""
-        return self.cell.prepare(params)
-
-    def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
-        """As of the cell."""
-        return self.cell.initial_state(weights, batch_shape)
-
-    def project(self, weights: Any, x: Any) -> Any:
-        """``x``, like every layer."""
-        return x
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
         """As of the cell, in evaluation; TypeError where it needs whole sequences."""

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
-from experiments.lab.catalogue import num_parameters
+from experiments.tables.catalogue import num_parameters
 
 BATCH, STEPS, UNITS = 32, 512, 128
 SOLVERS = {

@@ -23,8 +23,9 @@ import jax.numpy as jnp
 import optax
 
 import recurrent as rec
-from experiments.lab.model import LastStep, Recurrent
-from experiments.lab.training import DIAGNOSED, Trainer, named_leaves
+from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
+from experiments.models.base import LastStep
+from experiments.models.cell_with_readout import Recurrent
 from experiments.tasks.adding import Adding
 
 

@@ -19,10 +19,10 @@ import jax.numpy as jnp
 import optax
 
 from experiments import adding_problem
-from experiments.lab import cells
 from experiments.lab.job import build
-from experiments.lab.machine import start
-from experiments.lab.training import Trainer
+from experiments.lab.plan import cell_names
+from experiments.lab.plan.machine import start
+from experiments.lab.training.trainer import Trainer
 from recurrent import losses
 
 DRAWN = 8
@@ -30,7 +30,7 @@ DRAWN = 8
 
 def loops(name: str) -> dict[str, Callable[[int], Any]]:
     """Each part as a compiled function of the number of updates."""
-    config = adding_problem.DEFAULT.with_cell(cells.parse_cell(name))
+    config = adding_problem.DEFAULT.with_cell(cell_names.parse_cell(name))
     task, model, optimizer = build(adding_problem.EXPERIMENT, config)
     trainer = Trainer(task, model, optimizer, config.batch_size, config.evaluation_batch_size)
     state = jax.jit(trainer.init)(jax.random.key(0))

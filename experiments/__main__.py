@@ -10,8 +10,9 @@ import textwrap
 from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import catalogue, cli, report
-from experiments.lab.experiment import load_experiment, names
+from experiments.lab import cli
+from experiments.lab.plan.experiment import load_experiment, names
+from experiments.tables import catalogue, report
 
 
 def listing() -> str:

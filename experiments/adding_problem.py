@@ -19,10 +19,12 @@ ones). Preset paper follows the publication but for the fresh sequences.
 import sys
 from typing import Literal
 
-from experiments.lab import cli, plots, verbs
-from experiments.lab.config import Config, Positive, frozen
-from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import LastStep, parts
+from experiments.lab import cli, verbs
+from experiments.lab.parts import parts
+from experiments.lab.pictures import curves, gradient_flow
+from experiments.lab.plan.configs import Config, Positive, frozen
+from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.models.base import LastStep
 from experiments.tasks.adding import Adding
 
 
@@ -77,7 +79,7 @@ EXPERIMENT = Experiment(
     },
     build=build,
     minutes=2,
-    pictures=(plots.curves, plots.gradient_flow),
+    pictures=(curves.draw, gradient_flow.draw),
     verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )
 

@@ -20,10 +20,12 @@ for the fresh sequences, with hidden size 40 for every cell (published: LSTM 40,
 import sys
 from typing import Literal
 
-from experiments.lab import cli, plots, verbs
-from experiments.lab.config import Config, Positive, frozen
-from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import EveryStep, parts
+from experiments.lab import cli, verbs
+from experiments.lab.parts import parts
+from experiments.lab.pictures import curves, gradient_flow
+from experiments.lab.plan.configs import Config, Positive, frozen
+from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.models.base import EveryStep
 from experiments.tasks.copying import Copying
 
 
@@ -86,7 +88,7 @@ EXPERIMENT = Experiment(
     },
     build=build,
     minutes=1,
-    pictures=(plots.curves, plots.gradient_flow),
+    pictures=(curves.draw, gradient_flow.draw),
     verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )
 

@@ -23,10 +23,12 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from experiments.lab import cli, plots
-from experiments.lab.config import Config, NonNegative, Positive, frozen
-from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.model import LastStep, parts
+from experiments.lab import cli
+from experiments.lab.parts import parts
+from experiments.lab.pictures import curves, gradient_flow
+from experiments.lab.plan.configs import Config, NonNegative, Positive, frozen
+from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.models.base import LastStep
 from experiments.tasks.images import LINEAR_BASELINE, PixelImages
 
 
@@ -114,7 +116,7 @@ EXPERIMENT = Experiment(
     build=build,
     minutes=2,
     cells=("lstm",),
-    pictures=(plots.curves, plots.gradient_flow),
+    pictures=(curves.draw, gradient_flow.draw),
     facts=facts,
 )
 

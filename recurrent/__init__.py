@@ -67,20 +67,27 @@ from recurrent.cells.timed import TimedInput
 from recurrent.cells.unicornn import UnICORNN
 from recurrent.cells.ur_lstm import URLSTM
 from recurrent.cells.urnn import URNN
-from recurrent.dilated import Dilated
-from recurrent.dropout import dropout, variational_dropout
-from recurrent.explain import explain, refusal
-from recurrent.layers import Bidirectional, stack
-from recurrent.newton import Newton, Report, solve_report
-from recurrent.parallel import Associative
+from recurrent.explain import explain, refusal, solve_report
+from recurrent.layers.bidirectional import Bidirectional
+from recurrent.layers.dilated import Dilated
+from recurrent.layers.stack import stack
+from recurrent.layers.weight_drop import WeightDrop, weight_drop
 from recurrent.penalties import activation_penalty, norm_stabilizer, slowness_penalty
-from recurrent.recurrent_dropout import recurrent_dropout
 from recurrent.registry import CELLS, INITIALIZERS
-from recurrent.solvers import AUTO, Checkpointed, Sequential
+from recurrent.solvers.associative import Associative
+from recurrent.solvers.auto import AUTO
+from recurrent.solvers.checkpointed import Checkpointed
+from recurrent.solvers.newton.solver import Newton, Report
+from recurrent.solvers.sequential import Sequential
 from recurrent.streaming import Stream, stream
 from recurrent.unroll import mask_from_lengths, unroll
-from recurrent.weight_drop import WeightDrop, weight_drop
-from recurrent.wrappers import cut, hold, residual, with_states, zoneout
+from recurrent.wrappers.base import hold
+from recurrent.wrappers.cut import cut
+from recurrent.wrappers.dropout import dropout, variational_dropout
+from recurrent.wrappers.recurrent_dropout import recurrent_dropout
+from recurrent.wrappers.residual import residual
+from recurrent.wrappers.with_states import with_states
+from recurrent.wrappers.zoneout import zoneout
 
 __all__ = [
     "AUTO",

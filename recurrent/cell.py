@@ -1,7 +1,7 @@
 """The Cell contract: what every recurrence of this library is, and nothing else.
 
 A cell is a frozen dataclass of hyperparameters with pure methods, hashable and equal by value;
-parameters and state are explicit pytrees. `tests/contract.py::check_cell` is this page, executed.
+parameters and state are explicit pytrees. `recurrent.testing.check_cell` is this page, executed.
 """
 
 import abc

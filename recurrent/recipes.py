@@ -11,13 +11,14 @@ from recurrent.cells.elman import Elman
 from recurrent.cells.gru import GRU
 from recurrent.cells.hs97 import HS97
 from recurrent.cells.lstm import LSTM
-from recurrent.dilated import Dilated
-from recurrent.dropout import VariationalDropout, variational_dropout
 from recurrent.initializers import ForgetBias, Spec
-from recurrent.layers import Stack, stack
-from recurrent.recurrent_dropout import RecurrentDropout, recurrent_dropout
-from recurrent.weight_drop import WeightDrop
-from recurrent.wrappers import Cut, Zoneout, cut, zoneout
+from recurrent.layers.dilated import Dilated
+from recurrent.layers.stack import Stack, stack
+from recurrent.layers.weight_drop import WeightDrop
+from recurrent.wrappers.cut import Cut, cut
+from recurrent.wrappers.dropout import VariationalDropout, variational_dropout
+from recurrent.wrappers.recurrent_dropout import RecurrentDropout, recurrent_dropout
+from recurrent.wrappers.zoneout import Zoneout, zoneout
 
 __all__ = [
     "dilated_gru",

@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Int, PyTree
 from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell, Layer
-from recurrent.solvers import AUTO, Problem, Solver
+from recurrent.solvers.auto import AUTO
+from recurrent.solvers.base import Problem, Solver
 
 __all__ = ["mask_from_lengths", "pose", "unroll"]
 

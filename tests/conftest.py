@@ -28,24 +28,7 @@ hypothesis.settings.register_profile("recurrent", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("recurrent")
 
 # The modules that tests import: their assertions are rewritten, whichever test is the first to import them.
-HELPERS = (
-    "awkward_cells",
-    "contract",
-    "contract_oracle",
-    "contract_runs",
-    "lab_fixtures",
-    "lab_runs",
-    "online_runs",
-    "every_cell",
-    "references",
-    "references_dynamical",
-    "references_gated",
-    "references_linear",
-    "references_lstm",
-    "references_memory",
-    "references_orthogonal",
-    "references_ssm",
-)
+HELPERS = tuple(path.stem for path in sorted((ROOT / "tests" / "support").glob("*.py")))
 pytest.register_assert_rewrite(*HELPERS)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cells, machine, summary
-from experiments.lab.config import Config
-from experiments.lab.experiment import Experiment
+from experiments.lab.plan import cell_names, machine
+from experiments.lab.plan.configs import Config
+from experiments.lab.plan.experiment import Experiment
 from experiments.lab.run import exit_code, run
+from experiments.lab.storage import summaries
 
 EPILOGUE = """
 flags of every experiment:
@@ -72,7 +73,7 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
         progress=request.progress,
     )
     print(
-        f"\n{summary.render([summary.table_row(one.summary) for one in runs])}\n\nin {runs[0].folder.parent}"
+        f"\n{summaries.render([summaries.table_row(one.summary) for one in runs])}\n\nin {runs[0].folder.parent}"
     )
     return exit_code(runs)
 
@@ -97,8 +98,8 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
         raise Fault(f"--device: expected one of {', '.join(machine.PLATFORMS)}, got {device!r}{hint}")
     on_this_machine, quiet = _switch(rest, "--on-this-machine"), _switch(rest, "--no-progress")
     config = _configure(experiment, base, rest)
-    specs = [cells.parse_cell(text) for text in written or experiment.cells]
-    cells.folder_names(specs)
+    specs = [cell_names.parse_cell(text) for text in written or experiment.cells]
+    cell_names.folder_names(specs)
     return Request(
         word,
         tuple(config.with_cell(spec) for spec in specs),

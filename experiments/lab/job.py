@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from experiments.errors import Fault
-from experiments.lab import gradients, seeds
-from experiments.lab.config import Config
-from experiments.lab.experiment import Experiment, Parts
-from experiments.lab.machine import Resolved
-from experiments.lab.training import Trainer
+from experiments.lab.plan import rules
+from experiments.lab.plan.configs import Config
+from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.machine import Resolved
+from experiments.lab.training import gradient_rules, seeds
+from experiments.lab.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Job:
             batch_size=config.batch_size,
             evaluation_batch_size=config.evaluation_batch_size,
             keeps_best=config.select == "validation",
-            gradient=gradients.through(gradients.parse(config.gradient)),
+            gradient=gradient_rules.through(rules.parse(config.gradient)),
         )
 
     @property

@@ -9,19 +9,19 @@ from typing import Any
 import jax
 
 from experiments.errors import FAILED, Fault
-from experiments.lab import cells, seeds, solving
-from experiments.lab import config as configs
-from experiments.lab import folder as folders
-from experiments.lab import summary as summaries
-from experiments.lab.checkpoint import Checkpoints
-from experiments.lab.config import Config
-from experiments.lab.driver import drive, has_ended
-from experiments.lab.experiment import Experiment, load_experiment
-from experiments.lab.hashing import params_sha256
+from experiments.lab import solving
 from experiments.lab.job import Job, build, check_shapes, load
-from experiments.lab.machine import MACHINE, Resolved, compare, start
-from experiments.lab.records import read_rows, write_json
-from experiments.lab.training import TrainState
+from experiments.lab.plan import cell_names, configs
+from experiments.lab.plan.configs import Config
+from experiments.lab.plan.experiment import Experiment, load_experiment
+from experiments.lab.plan.machine import MACHINE, Resolved, compare, start
+from experiments.lab.storage import folders, summaries
+from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.hashing import params_sha256
+from experiments.lab.storage.records import read_rows, write_json
+from experiments.lab.training import seeds
+from experiments.lab.training.driver import drive, has_ended
+from experiments.lab.training.trainer import TrainState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def run(
         experiment = load_experiment(type(requested[0]).__module__.removeprefix("experiments."))
     out = Path(out) if out is not None else default_out(experiment, preset, requested[0])
     specs = [config.cell for config in requested]
-    places = [out / name for name in cells.folder_names(specs)]
+    places = [out / name for name in cell_names.folder_names(specs)]
     folders.check_shared(out, experiment)
     stored = [folders.read(place) for place in places]
     for place, found, config in zip(places, stored, requested, strict=True):
@@ -87,7 +87,7 @@ def run(
     jobs = []
     for place, found, config, part in zip(places, going_on, requested, parts, strict=True):
         own: Resolved = {**resolved, "seed_mapping": _seed_mapping(config, resolved), "notes": []}
-        job = Job(place, cells.label(config.cell), experiment, preset, config, part, data, own)
+        job = Job(place, cell_names.label(config.cell), experiment, preset, config, part, data, own)
         check_shapes(job)
         own["solver"] = solving.choose(part, config.batch_size, data)
         if found is not None:
@@ -155,7 +155,7 @@ def open_run(path: Path | str, seed_index: int = 0) -> Run:
     experiment = load_experiment(stored.experiment)
     config = configs.from_json(experiment.config, stored.config)
     parts = solving.use(build(experiment, config), stored.resolved["solver"])
-    label = cells.label(config.cell)
+    label = cell_names.label(config.cell)
     job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
     if not 0 <= seed_index < config.num_seeds:
         raise Fault(f"--seed-index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
-from experiments.lab import inputs
-from experiments.lab.experiment import Parts
-from experiments.lab.model import SOLVERS
+from experiments.lab.parts import SOLVERS
+from experiments.lab.plan.experiment import Parts
+from experiments.models import inputs
 from recurrent import arrays
 
 KNOWN: dict[str, Any] = {str(solver): solver for solver in SOLVERS.values()}

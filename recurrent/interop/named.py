@@ -11,7 +11,8 @@ from recurrent.cell import Cell, Layer
 from recurrent.cells.elman import Elman
 from recurrent.cells.gru import GRU, GRUAfterParams
 from recurrent.cells.lstm import LSTM
-from recurrent.layers import Bidirectional, Stack
+from recurrent.layers.bidirectional import Bidirectional
+from recurrent.layers.stack import Stack
 
 __all__ = [
     "Part",

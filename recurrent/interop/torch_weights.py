@@ -17,7 +17,8 @@ from recurrent.cells.elman import Elman
 from recurrent.cells.gru import GRU
 from recurrent.cells.lstm import LSTM
 from recurrent.interop import named
-from recurrent.layers import Bidirectional, Stack, stack
+from recurrent.layers.bidirectional import Bidirectional
+from recurrent.layers.stack import Stack, stack
 
 __all__ = ["from_torch", "to_torch", "torch_layer"]
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, PyTree
 from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
-from recurrent.solvers import Problem
+from recurrent.solvers.base import Problem
 from recurrent.unroll import pose
 
 __all__ = ["Linearized", "LossFn", "Rule", "Task", "checked_loss", "gradient", "linearized"]

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PyTree
 
 from recurrent.cell import Cell, state_vector
 from recurrent.online.driver import Rule, Task, checked_loss, linearized
-from recurrent.solvers import Problem
+from recurrent.solvers.base import Problem
 
 __all__ = ["Forward", "Steps"]
 

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PyTree
 from recurrent import arrays
 from recurrent.cell import Noisy, Unsupported
 from recurrent.online.forward import Forward, Steps, Vector
-from recurrent.wrappers import cut
+from recurrent.wrappers.cut import cut
 
 __all__ = ["EProp", "SnAp1"]
 

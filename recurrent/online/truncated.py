@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 
 from recurrent import arrays
 from recurrent.online.driver import Rule, Task, checked_loss, linearized
-from recurrent.solvers import AUTO
+from recurrent.solvers.auto import AUTO
 
 __all__ = ["BPTT", "Truncated"]
 

@@ -1,0 +1,109 @@
+"""Where the gradient goes."""
+
+import dataclasses
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import recurrent as rec
+from experiments.lab.pictures.base import colour, pyplot, rows_of, save
+from experiments.lab.run import Run, load
+from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
+
+FLOOR = 1e-30  # the lower edge of the picture; what float32 has lost leaves it
+
+
+REFERENCE_COLOURS = ("#888888", "#b8860b", "#7b68ee", "#2e8b57")
+
+
+CAPTION = (
+    "Norm of the derivative of the last loss with respect to the state read k steps before it (of c where there "
+    "is one), divided by its value at lag 0; median over sequences. At the start it is the initialisation that "
+    "decides, not the cell: small random weights lose everything, orthogonal ones and a forget bias of 1 keep some, "
+    "chrono gates keep c. But a gradient that arrives is not yet a network that learns: look at the right panel and "
+    "at the curves. The LSTM that succeeds did not start open, it learned to open."
+)
+
+
+def references(num_steps: int) -> dict[str, Any]:
+    """Four initialisations that every picture shows: builders ``(input_size, hidden_size) -> cell``."""
+    uniform = ("uniform",)
+
+    def tanh_uniform(d: int, h: int) -> rec.Cell:
+        return rec.Elman(d, h, input_init=uniform, recurrent_init=uniform)
+
+    return {
+        "tanh RNN, U(±1/√h)": tanh_uniform,
+        "tanh RNN, orthogonal": rec.Elman,
+        "LSTM, forget bias 1, orthogonal": rec.LSTM,
+        f"LSTM, chrono({num_steps})": lambda d, h: rec.LSTM(d, h, forget_bias=("chrono", num_steps)),
+    }
+
+
+def reference_gradients(run: Run) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
+    """The lags, and for each of `references` the relative norm of its state gradient on the run's task."""
+    data = load(run.task)
+    key = jax.random.key(run.config.evaluation_seed)
+    batch = run.task.evaluation(data, "validation", jnp.array(0), key, DIAGNOSED)
+    num_steps = jax.tree.leaves(batch.inputs)[0].shape[0]
+    (input_size,) = run.task.input_shape
+    found = {}
+    for name, builder in references(num_steps).items():
+        model = dataclasses.replace(run.model, cell=builder(input_size, run.config.hidden_size))
+        params = model.init(jax.random.fold_in(jax.random.key(run.config.seed), INIT))
+        norms = jax.jit(lambda params, model=model: gradients_by_lag(model, params, batch, run.task.loss))(
+            params
+        )
+        found[name] = relative(jax.device_get(norms))
+    return lags(num_steps), found
+
+
+def relative(norms: dict[str, Any]) -> np.ndarray:
+    """The memory cell's norm by lag (the whole state's where there is none), divided by lag 0."""
+    values = np.array([np.nan if value is None else value for value in norms.get("c", norms["all"])], float)
+    with np.errstate(
+        invalid="ignore", divide="ignore"
+    ):  # a saturated network passes nothing on, at lag 0 either
+        return values / values[0]
+
+
+def draw(runs: Sequence[Run], out: Path) -> None:
+    """``gradient_flow.png``: the state gradient against the lag, at the start and at the end of training."""
+    runs = [run for run in runs if any("state_gradient" in row for row in run.metrics)]
+    if not runs:
+        return
+    figure, (start, end) = pyplot().subplots(1, 2, figsize=(12, 6.2), sharey=True, sharex=True)
+    lag, found = reference_gradients(runs[0])
+    for (name, values), shade in zip(found.items(), REFERENCE_COLOURS, strict=True):
+        start.plot(lag, np.maximum(values, FLOOR**2), color=shade, lw=2.5, label=name)
+    for index, run in enumerate(runs):
+        for seed_index in range(run.config.num_seeds):
+            rows = [row for row in rows_of(run, "validation", seed_index) if "state_gradient" in row]
+            solved = bool(run.summary) and run.summary["seeds"][seed_index]["solved"]
+            for axes, row in ((start, rows[0]), (end, rows[-1])):
+                name = f"{run.label}, as given" if seed_index == 0 and axes is start else None
+                if axes is end:
+                    name = f"{run.label}, seed {run.config.seed + seed_index}: {'solved' if solved else 'not solved'}"
+                axes.plot(
+                    row["state_gradient"]["lag"],
+                    np.maximum(relative(row["state_gradient"]), FLOOR**2),
+                    color=colour(index),
+                    lw=1.1,
+                    ls="--" if axes is start or not solved else "-",
+                    label=name,
+                )
+    start.set(title="at the start: initialisations", yscale="log", ylabel="gradient norm, relative to lag 0")
+    end.set(title="at the end: what each trained network has become", yscale="log")
+    start.set_ylim(FLOOR, None)
+    for axes in (start, end):
+        axes.set_xlabel("lag: steps before the last prediction")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8, loc="lower left" if axes is start else "best")
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.2, wspace=0.05)
+    figure.text(0.07, 0.02, textwrap.fill(CAPTION, 165), fontsize=9, va="bottom")
+    save(figure, out / "gradient_flow.png")

@@ -1,0 +1,1 @@
+"""Training: pure functions of one network, and the loop of the host around them."""

@@ -1,0 +1,240 @@
+"""Training one network: pure functions of a `TrainState`, scanned between two looks of the host.
+
+Nothing here knows of seeds, files or clocks: `seeds.py` maps these functions over networks, `run.py` calls them.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+import recurrent as rec
+from experiments.lab.training.gradient_rules import Backpropagation
+from experiments.models.base import target_step
+from experiments.tasks.base import Batch
+from recurrent import arrays, losses
+from recurrent.arrays import Key
+
+# what a network's key is folded with; the task's base folds the same key with 0, 1 and 2
+INIT, NOISE, SIGNS = 3, 4, 5
+NEVER = -1
+MAX_LAGS = 101
+DIAGNOSED = 64  # sequences in the gradient diagnostics
+
+
+class Records(NamedTuple):
+    """What a run remembers about its past, apart from the parameters.
+
+    ``solved_at`` and ``frozen_at`` are updates, -1 for never. ``best_*`` belong to the lowest
+    validation loss; ``best_params`` is () where the configuration tests the last parameters.
+    """
+
+    criterion: PyTree
+    solved_at: Int[Array, ""]
+    finite: Bool[Array, ""]
+    frozen_at: Int[Array, ""]
+    best_loss: Float[Array, ""]
+    best_at: Int[Array, ""]
+    best_params: PyTree
+
+
+class TrainState(NamedTuple):
+    """Everything that the next update depends on."""
+
+    update: Int[Array, ""]
+    params: PyTree
+    opt_state: PyTree
+    key: Key
+    carry: PyTree
+    records: Records
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """A task, a model and an optimizer, and the functions over their `TrainState`.
+
+    ``gradient`` is what an update follows, a value of `experiments.lab.training.gradient_rules`.
+    """
+
+    task: Any
+    model: Any
+    optimizer: Any
+    batch_size: int
+    evaluation_batch_size: int
+    keeps_best: bool = False
+    gradient: Any = dataclasses.field(default_factory=Backpropagation)
+
+    def init(self, key: Key) -> TrainState:
+        """The state before the first update."""
+        params = self.model.init(jax.random.fold_in(key, INIT))
+        criterion = self.task.criterion
+        # with their types, for a restored state has no weak ones and would be compiled for again
+        never = jnp.array(NEVER, jnp.int32)
+        records = Records(
+            criterion=criterion.init() if criterion.on == "training" else (),
+            solved_at=never,
+            finite=jnp.array(True),
+            frozen_at=never,
+            best_loss=jnp.array(jnp.inf, jnp.float32),
+            best_at=never,
+            best_params=params if self.keeps_best else (),
+        )
+        carry = self.model.initial_carry(params, self.batch_size)
+        return TrainState(jnp.array(0, jnp.int32), params, self.optimizer.init(params), key, carry, records)
+
+    def train(self, state: TrainState, data: PyTree, num_updates: Int[Array, ""]) -> tuple[TrainState, dict]:
+        """``num_updates`` updates, and the mean of their metrics.
+
+        The bound is an argument, so that every chunk of a run, the last one too, is one program.
+        Metrics: ``loss``, ``grad_norm`` (before clipping), ``grad_norm_max``, and ``grad_norm/<parameter>``.
+        """
+        zeros = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(self.update, state, data)[1]
+        )
+
+        def body(_: Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
+            new, metrics = self.update(carry[0], data)
+            summed = jax.tree.map(jnp.add, carry[1], metrics)
+            peak = jnp.maximum(carry[1]["grad_norm_max"], metrics["grad_norm_max"])
+            return new, {**summed, "grad_norm_max": peak}
+
+        state, summed = jax.lax.fori_loop(0, num_updates, body, (state, zeros))
+        means = {name: value / num_updates for name, value in summed.items()}
+        return state, {**means, "grad_norm_max": summed["grad_norm_max"]}
+
+    def update(self, state: TrainState, data: PyTree) -> tuple[TrainState, dict]:
+        """One optimizer step. A network whose loss, gradient or step is not finite stays as it was, for good."""
+        batch = self.task.batch(data, state.key, state.update, self.batch_size)
+        key, rule_key = (
+            jax.random.fold_in(jax.random.fold_in(state.key, kind), state.update) for kind in (NOISE, SIGNS)
+        )
+        loss, grads, outputs, carry = self.gradient(
+            self.model,
+            self.task.loss,
+            state.params,
+            batch,
+            carry=state.carry,
+            key=key,
+            rule_key=rule_key,
+        )
+        squares = {name: jnp.sum(leaf**2) for name, leaf in named_leaves(grads)}
+        grad_norm = jnp.sqrt(sum(squares.values()))
+        steps, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, steps)
+        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(params))
+        records = self._after_update(state, outputs, batch, finite)
+        params, opt_state, carry = jax.tree.map(
+            lambda new, old: jnp.where(records.finite, new, old),
+            (params, opt_state, carry),
+            (state.params, state.opt_state, state.carry),
+        )
+        norms = {f"grad_norm/{name}": jnp.sqrt(square) for name, square in squares.items()}
+        metrics = {"loss": loss, "grad_norm": grad_norm, "grad_norm_max": grad_norm, **norms}
+        return TrainState(state.update + 1, params, opt_state, state.key, carry, records), metrics
+
+    def _after_update(
+        self, state: TrainState, outputs: PyTree, batch: Batch, finite: Bool[Array, ""]
+    ) -> Records:
+        records, done = state.records, state.update + 1
+        criterion = self.task.criterion
+        records = records._replace(
+            frozen_at=jnp.where(records.finite & ~finite, done, records.frozen_at),
+            finite=records.finite & finite,
+        )
+        if criterion.on != "training":
+            return records
+        seen = criterion.update(records.criterion, outputs, batch)
+        return records._replace(criterion=seen, solved_at=_first(records, criterion.solved(seen), done))
+
+    def evaluate(self, state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, dict]:
+        """A pass over the validation split: its metrics, and the state that remembers them."""
+        metrics, criterion_state = self.measure(state.params, data, "validation", key)
+        records = state.records
+        criterion = self.task.criterion
+        if criterion.on == "evaluation":
+            solved = criterion.solved(criterion_state)
+            records = records._replace(solved_at=_first(records, solved, state.update))
+        better = metrics["loss"] < records.best_loss
+        best = arrays.where(
+            better,
+            (metrics["loss"], state.update, state.params if self.keeps_best else ()),
+            (records.best_loss, records.best_at, records.best_params),
+        )
+        records = records._replace(best_loss=best[0], best_at=best[1], best_params=best[2])
+        return state._replace(records=records), metrics
+
+    def measure(self, params: PyTree, data: PyTree, split: str, key: Key) -> tuple[dict, PyTree]:
+        """The loss and the metrics over a whole split, and the state of the criterion after it."""
+        criterion = self.task.criterion
+
+        def one_batch(carry: tuple[PyTree, PyTree], index: Array) -> tuple[tuple[PyTree, PyTree], dict]:
+            batch = self.task.evaluation(data, split, index, key, self.evaluation_batch_size)
+            outputs, kept = self.model.apply(params, batch, carry=carry[0], key=None)
+            seen = criterion.update(carry[1], outputs, batch) if criterion.on == "evaluation" else ()
+            totals = {**self.task.metrics(outputs, batch), "loss": self.task.loss(outputs, batch)}
+            return (kept, seen), totals
+
+        count = self.task.num_batches(split, self.evaluation_batch_size)
+        start = (
+            self.model.initial_carry(params, self.evaluation_batch_size),
+            criterion.init() if criterion.on == "evaluation" else (),
+        )
+        (_, seen), totals = jax.lax.scan(one_batch, start, jnp.arange(count))
+        return {name: losses.mean(jax.tree.map(jnp.sum, total)) for name, total in totals.items()}, seen
+
+    def tested_params(self, state: TrainState) -> PyTree:
+        """The parameters that the test split, the summary and ``open_run`` use."""
+        return state.records.best_params if self.keeps_best else state.params
+
+    def test(self, state: TrainState, data: PyTree, key: Key) -> dict:
+        """The metrics of the test split."""
+        return self.measure(self.tested_params(state), data, "test", key)[0]
+
+    def diagnose(self, state: TrainState, data: PyTree, key: Key) -> dict:
+        """``{field: norm of the state gradient at each of `lags`}``: medians over sequences.
+
+        ``all`` is the whole state, beside each of its fields. Empty for models without a common state.
+        """
+        batch = self.task.evaluation(data, "validation", jnp.array(0), key, DIAGNOSED)
+        return gradients_by_lag(self.model, state.params, batch, self.task.loss)
+
+
+def _first(records: Records, solved: Bool[Array, ""], update: Int[Array, ""]) -> Int[Array, ""]:
+    return jnp.where((records.solved_at == NEVER) & solved & records.finite, update, records.solved_at)
+
+
+def lags(num_steps: int) -> tuple[int, ...]:
+    """The lags at which a run records gradients: all of them, or `MAX_LAGS` spread evenly.
+
+    >>> lags(3), len(lags(784))
+    ((0, 1, 2), 101)
+    """
+    count = min(num_steps, MAX_LAGS)
+    return tuple(round(i * (num_steps - 1) / max(count - 1, 1)) for i in range(count))
+
+
+def gradients_by_lag(model: Any, params: PyTree, batch: Batch, loss: Any) -> dict[str, Float[Array, " lag"]]:
+    """The median over sequences of the norm of the state gradient, by `lags` from each last prediction."""
+    if not hasattr(model, "state_gradients"):
+        return {}
+    gradients = model.state_gradients(params, batch, loss)
+    if gradients is None:
+        return {}
+    target = target_step(batch)
+
+    def by_lag(field: str | None) -> Float[Array, " lag"]:
+        norms = rec.diagnostics.gradient_norms(gradients, field)
+        steps = target[None, :] - jnp.array(lags(norms.shape[0]))[:, None]
+        aligned = jnp.take_along_axis(norms, jnp.maximum(steps, 0), axis=0)
+        return jnp.nanmedian(jnp.where(steps >= 0, aligned, jnp.nan), axis=1)
+
+    return {"all": by_lag(None), **{field: by_lag(field) for field in gradients._fields}}
+
+
+def named_leaves(tree: PyTree) -> list[tuple[str, Array]]:
+    """``(path, leaf)`` with paths like ``cell.w_x``."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in leaves]

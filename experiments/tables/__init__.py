@@ -1,0 +1,1 @@
+"""What the tables of README and docs are made from: code, committed results, measurements."""

@@ -1,0 +1,124 @@
+"""The tables of README and docs, made from the code and from what is committed; a test compares them."""
+
+import dataclasses
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import Fault
+from experiments.lab.plan import configs
+from experiments.lab.plan.experiment import load_experiment, names
+from experiments.lab.storage import folders
+from experiments.tables import catalogue, measured, ways
+from experiments.tables.ways import markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "experiments" / "results"
+
+
+def keep(run: Path) -> Path:
+    """Copy the summary of a finished run to the committed results; where it is now."""
+    place = folders.find_run(run)
+    summary = place / folders.SUMMARY
+    if not summary.exists():
+        raise Fault(f"{place} has not ended: it has no {folders.SUMMARY}")
+    content = json.loads(summary.read_text(encoding="utf-8"))
+    kept = RESULTS / content["experiment"] / content["preset"] / f"{place.name}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(summary, kept)
+    return kept
+
+
+def results(experiment: str) -> list[dict[str, Any]]:
+    """The committed summaries of one experiment, in the order of their paths."""
+    return [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(RESULTS.glob(f"{experiment}/*/*.json"))
+    ]
+
+
+def experiments_table() -> str:
+    """Question, command, minutes."""
+    rows = []
+    for name in names():
+        experiment = load_experiment(name)
+        rows.append((f"`{experiment.command}`", experiment.question, f"{experiment.minutes:g}"))
+    return markdown(("command", "question", "minutes, two cores"), rows)
+
+
+def results_table() -> str:
+    """What the committed runs measured, one row a run, with the command that makes it again."""
+    rows = []
+    for name in names():
+        for summary in results(name):
+            metrics = {key: value for key, value in summary["test"].items() if key != "loss"}
+            shown = ", ".join(
+                f"{key.replace('_', ' ')} {value['mean']:.4g}" for key, value in metrics.items()
+            )
+            solved = sum(seed["solved"] for seed in summary["seeds"])
+            rows.append(
+                (
+                    f"`{command_of(summary)}`",
+                    f"{summary['baseline']:.4g}",
+                    shown,
+                    f"{solved} of {len(summary['seeds'])}",
+                    f"{summary['wall_seconds']:.0f}",
+                    f"{summary['environment']['device_kind']}, {summary['environment']['num_cores']} cores",
+                )
+            )
+    return markdown(("command", "baseline", "test", "solved", "seconds", "device"), rows)
+
+
+def command_of(summary: dict[str, Any]) -> str:
+    """The command that makes a run again: its preset, its cell, and what differs from the preset."""
+    experiment = load_experiment(summary["experiment"])
+    preset = experiment.presets[summary["preset"]]
+    config = configs.from_json(experiment.config, summary["config"])
+    names = [field.name for field in dataclasses.fields(config) if field.name != "cell"]
+    flags = [
+        f" --{name.replace('_', '-')} {shlex.quote(str(getattr(config, name)))}"
+        for name in names
+        if getattr(config, name) != getattr(preset, name)
+    ]
+    word = "" if summary["preset"] == "default" else f" {summary['preset']}"
+    cell = summary["cell"] if re.fullmatch(r"\w+", summary["cell"]) else f"'{summary['cell']}'"
+    return f"{experiment.command}{word} --cell {cell}{''.join(flags)}"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "cells": catalogue.table,
+    "families": catalogue.families,
+    "not_implemented": catalogue.not_implemented,
+    "experiments": experiments_table,
+    "results": results_table,
+    **ways.TABLES,
+    **measured.TABLES,
+}
+
+
+def filled(text: str) -> str:
+    """``text`` with every table between ``<!-- table: NAME -->`` and ``<!-- end -->`` made anew."""
+
+    def replace(found: re.Match[str]) -> str:
+        if found[1] not in TABLES:
+            raise Fault(f"report: no table is called {found[1]!r} (known: {', '.join(TABLES)})")
+        return f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end -->"
+
+    return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+
+
+def documents() -> list[Path]:
+    """The pages that hold tables."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [path for path in pages if "<!-- table:" in path.read_text(encoding="utf-8")]
+
+
+def write() -> list[Path]:
+    """Make every table anew."""
+    for path in documents():
+        path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return documents()

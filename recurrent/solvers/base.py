@@ -1,0 +1,118 @@
+"""What a solver is given and what it is.
+
+A solver is a value with one method, ``solve(problem) -> (final_state, ys)``. `recurrent.unroll` settles everything
+that solvers need not know about (direction, noise, checks), so that they all solve the same `Problem`.
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, PyTree
+
+from recurrent import arrays
+from recurrent.cell import Cell, Noisy
+
+__all__ = ["Problem", "Solver", "by_segments", "check_length", "check_positive"]
+
+
+class Problem(NamedTuple):
+    """One cell, its weights and its inputs, forward in time; what a solver is given.
+
+    ``state`` is the state before the first step, ``initial`` the one at the start of a segment.
+    Within a step the order is reset, step, mask.
+    """
+
+    cell: Cell
+    weights: PyTree
+    xs: PyTree
+    noise: PyTree
+    state: PyTree
+    initial: PyTree
+    mask: Bool[Array, "t *b"] | None
+    reset: Bool[Array, "t *b"] | None
+
+    @property
+    def num_steps(self) -> int:
+        """The length of the time axis."""
+        return arrays.num_steps(self.xs)
+
+    def over_time(self) -> PyTree:
+        """Everything with a time axis, for a scan; `step` reads one index of it, `at` any number."""
+        return self.xs, self.noise, self.mask, self.reset
+
+    def at(self, steps: PyTree, state: PyTree) -> "Problem":
+        """The problem of some consecutive ``steps`` (of `over_time`) from ``state``."""
+        xs, noise, mask, reset = steps
+        return self._replace(xs=xs, noise=noise, mask=mask, reset=reset, state=state)
+
+    def project(self, x: PyTree, noise: PyTree, mask: Any) -> PyTree:
+        """``u`` of any number of steps: padding replaced by 0, noise paired with the input."""
+        clean = x if mask is None else arrays.where(mask, x, 0.0)
+        return self.cell.project(self.weights, Noisy(clean, noise) if self.cell.is_stochastic else clean)
+
+    def emit(self, state: PyTree, u: PyTree, mask: Any) -> PyTree:
+        """What the cell emits from the states carried."""
+        y = self.cell.output(self.weights, state, u)
+        return y if mask is None else self.cell.mask_output(mask, y)
+
+    def move(self, state: PyTree, u: PyTree, mask: Any, reset: Any) -> PyTree:
+        """The state map with its flags: reset, step, mask."""
+        if reset is not None:
+            state = arrays.where(reset, self.initial, state)
+        new = self.cell.next_state(self.weights, state, u)
+        return new if mask is None else arrays.where(mask, new, state)
+
+    def advance(self, state: PyTree, projected: PyTree) -> tuple[PyTree, PyTree]:
+        """One step from ``(u, mask, reset)``."""
+        u, mask, reset = projected
+        new = self.move(state, u, mask, reset)
+        return new, self.emit(new, u, mask)
+
+    def step(self, state: PyTree, now: PyTree) -> tuple[PyTree, PyTree]:
+        """The definition of one step."""
+        x, noise, mask, reset = now
+        return self.advance(state, (self.project(x, noise, mask), mask, reset))
+
+
+class Solver(abc.ABC):
+    """A method of evaluating a recurrence; all of them compute the function that `Sequential` computes."""
+
+    @abc.abstractmethod
+    def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
+        """``(final_state, ys)``; raises `Unsupported` rather than use another method than its own."""
+
+
+Run = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
+
+
+def by_segments(run: Run, state: PyTree, steps: PyTree, segment: int, rest: Run | None = None) -> Any:
+    """``run(state, steps) -> (state, ys)`` over one segment of steps after another, in a scan.
+
+    What is left behind the last whole segment goes through ``rest`` (None: ``run``).
+    """
+    length = arrays.num_steps(steps)
+    whole = length - length % segment
+    blocks = jax.tree.map(
+        lambda leaf: leaf[:whole].reshape(whole // segment, segment, *leaf.shape[1:]), steps
+    )
+    state, ys = jax.lax.scan(run, state, blocks)
+    ys = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), ys)
+    if whole == length:
+        return state, ys
+    state, last = (rest or run)(state, jax.tree.map(lambda leaf: leaf[whole:], steps))
+    return state, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), ys, last)
+
+
+def check_length(name: str, size: int | None, num_steps: int) -> None:
+    """ValueError, naming the field, where a solver is told to take more steps together than there are."""
+    if size is not None and num_steps and size > num_steps:
+        raise ValueError(f"{name}: expected at most {num_steps}, the length of the time axis, got {size}")
+
+
+def check_positive(name: str, size: int | None) -> None:
+    """ValueError, naming the field, where a solver is told to take less than one step."""
+    if size is not None and size < 1:
+        raise ValueError(f"{name}: expected at least 1, got {size}")

@@ -1,0 +1,1 @@
+"""Wrappers: a cell made from a cell."""

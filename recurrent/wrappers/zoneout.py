@@ -1,0 +1,90 @@
+"""Zoneout: state entries that keep their old value at random."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from recurrent.arrays import Key
+from recurrent.cell import Cell, Noisy
+from recurrent.wrappers.base import Wrapper, state_fields
+
+__all__ = ["Zoneout", "zoneout"]
+
+
+class ZoneoutInput(NamedTuple):
+    """The projected input of a `Zoneout` cell: which entries keep their old value, and the cell's own input."""
+
+    keep: Any
+    u: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Zoneout(Wrapper):
+    """State entries that keep their old value at random; see `zoneout`."""
+
+    rates: tuple[tuple[str, float | int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        fields = state_fields(self.cell)
+        for name, rate in self.rates:
+            if name not in fields:
+                raise ValueError(f"rates: expected a field of the state ({', '.join(fields)}), got {name!r}")
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}")
+
+    def project(self, weights: Any, x: Any) -> ZoneoutInput:
+        """The cell's own projection beside the noise."""
+        x, noise = Noisy.of(x)
+        own, inner = (None, None) if noise is None else noise
+        return ZoneoutInput(
+            own, self.cell.project(weights, Noisy(x, inner) if self.cell.is_stochastic else x)
+        )
+
+    def next_state(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
+        """New values where the noise says so; their expectation where there is none."""
+        new = self.cell.next_state(weights, state, u.u)
+        zoned = {}
+        for name, rate in self.rates:
+            old_field, new_field = getattr(state, name), getattr(new, name)
+            if u.keep is None:
+                zoned[name] = rate * old_field + (1 - rate) * new_field
+            else:
+                zoned[name] = jnp.where(u.keep[name], old_field, new_field)
+        return new._replace(**zoned)
+
+    def output(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
+        """Read from the state after zoneout."""
+        return self.cell.output(weights, state, u.u)
+
+    def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
+        """``(which entries keep their value, the noise of the cell inside)``."""
+        key_own, key_inner = jax.random.split(key)
+        fields = state_fields(self.cell)
+        own = {}
+        for index, (name, rate) in enumerate(self.rates):
+            shape = (num_steps, *batch_shape, *fields[name].shape)
+            own[name] = jax.random.bernoulli(jax.random.fold_in(key_own, index), rate, shape)
+        stochastic = self.cell.is_stochastic
+        return own, self.cell.noise(key_inner, num_steps, batch_shape, reset) if stochastic else None
+
+    @property
+    def is_stochastic(self) -> bool:
+        """It is."""
+        return True
+
+
+def zoneout(cell: Cell, **rates: float | int) -> Zoneout:
+    """Zoneout: each entry of the named state fields keeps its old value with the given probability.
+
+    During evaluation (``key=None``) a field takes the expectation, rate · old + (1 - rate) · new. The new values of
+    all fields are computed first: zoning out c does not change the h of the same step.
+    Source: Krueger et al. (2017), "Zoneout: regularizing RNNs by randomly preserving hidden activations".
+
+    >>> import recurrent as rec
+    >>> zoneout(rec.LSTM(2, 3), h=0.05, c=0.5).rates
+    (('h', 0.05), ('c', 0.5))
+    """
+    return Zoneout(cell, tuple(rates.items()))

@@ -1,0 +1,124 @@
+"""`lab.start` in processes where JAX has not started: devices, cores, what differs, and what is said about it."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from lab_runs import ROOT, one_core
+
+from experiments.errors import Fault
+from experiments.lab.plan import machine
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+PROBE = """
+import json, os, sys
+from experiments.errors import Fault
+from experiments.lab import start
+said = []
+for call in json.loads(sys.argv[1]):
+    if call == "jax":
+        import jax
+        said.append(len(jax.devices()))
+    else:
+        try:
+            resolved, notes = start(**call)
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+            said.append({**resolved, "notes": notes, "cores": cores})
+        except Fault as fault:
+            said.append(f"{fault.code}: {fault}")
+print(json.dumps(said))
+"""
+
+
+def started(*calls: Any, **environment: str) -> tuple[list[Any], str]:
+    """What each ``start`` of one new process returned or raised, and its stderr; "jax" stands for its first use."""
+    inherited = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps(calls)],
+        cwd=ROOT,
+        env={**inherited, "CUDA_VISIBLE_DEVICES": "", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_every_core_is_a_device_and_a_second_start_says_nothing():
+    (first, second), err = started({}, {})
+    assert (first["num_cores"], first["num_devices"], first["device_kind"]) == (CORES, CORES, "cpu")
+    assert first["versions"] == machine.versions()
+    assert first["notes"] == [] and second == first and err == ""
+
+
+def test_what_was_resolved_before_is_had_again():
+    resolved = {"device_kind": "cpu", "num_cores": 1, "num_devices": 3, "versions": machine.versions()}
+    (found, count), err = started({"device": "cpu", "resolved": resolved}, "jax")
+    assert {name: found[name] for name in resolved} == resolved
+    assert found["notes"] == [] and err == "" and count == 3
+    assert found["cores"] in (1, None)  # a machine with more restricts itself
+
+
+def test_where_jax_runs_already_it_is_said_once():
+    with one_core():
+        (count, first, second), err = started(
+            "jax", {"resolved": {"num_devices": 2}, "on_this_machine": True}, {}
+        )
+    assert count == first["num_devices"] == second["num_devices"] == 1
+    assert first["notes"] == ["the run was started with this many devices: 2, here is 1"]
+    assert err == "note: JAX had started before lab.start(): its devices stay as they are\n"
+
+
+def test_where_jax_runs_already_as_it_would_nothing_is_said():
+    with one_core():
+        (count, found), err = started("jax", {})
+    assert (count, found["num_devices"], err) == (1, 1, "")
+
+
+def test_a_machine_that_cannot_offer_it_refuses_or_notes_it():
+    resolved = {"device_kind": "Abacus", "num_cores": CORES + 1, "num_devices": CORES + 1}
+    (refused, found), err = started({"resolved": resolved}, {"resolved": resolved, "on_this_machine": True})
+    difference = "the run was started on the device Abacus, here is cpu"
+    assert refused == f"2: {difference}; --on-this-machine goes on with other bits"
+    cores = f"the run was started with this many cores: {CORES + 1}, here is {CORES}"
+    assert found["notes"] == [difference, cores]
+    assert (found["num_cores"], found["num_devices"], err) == (CORES, CORES + 1, "")
+
+
+def test_missing_devices_are_named():
+    (gpu, tpu), err = started({"device": "gpu"}, {"device": "tpu"})
+    assert gpu == "2: --device: JAX finds no gpu here (pip install -e '.[cuda]' installs support for one)"
+    assert tpu == "2: --device: JAX finds no tpu here (pip install -e '.[tpu]' installs support for one)"
+    assert err == ""
+    (nothing,), _ = started({}, JAX_PLATFORMS="abacus")
+    assert nothing.startswith("2: --device: JAX finds no device: ") and "abacus" in nothing
+
+
+def test_other_versions_are_notes_and_one_warning(capsys):
+    machine._say_once.cache_clear()
+    now = {"device_kind": "cpu", "num_cores": 2, "num_devices": 2, "versions": {"jax": "2", "numpy": "1"}}
+    then = {**now, "versions": {"jax": "1", "numpy": "1", "optax": "9"}}
+    note = "versions changed: jax 1 -> 2, optax 9 -> absent"
+    for _ in range(2):
+        assert machine.compare(then, now, on_this_machine=False) == [note]
+    assert capsys.readouterr().err == f"warning: {note}: the bits will differ from those of an unbroken run\n"
+    assert machine.compare(now, now, on_this_machine=False) == []
+    assert machine.compare({}, now, on_this_machine=False) == []
+
+
+@pytest.mark.parametrize("name", machine.MACHINE)
+def test_each_part_of_the_machine_counts(name):
+    now = {"device_kind": "cpu", "num_cores": 2, "num_devices": 2, "versions": {}}
+    then = {**now, name: 7}
+    with pytest.raises(
+        Fault, match=f"{machine.MACHINE[name]} 7, here is {now[name]}; --on-this-machine"
+    ) as raised:
+        machine.compare(then, now, on_this_machine=False)
+    assert raised.value.code == 2
+    assert machine.compare(then, now, on_this_machine=True) == [
+        f"the run was started {machine.MACHINE[name]} 7, here is {now[name]}"
+    ]

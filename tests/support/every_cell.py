@@ -1,0 +1,122 @@
+"""The cells that the contract is run on, small, with options that differ from the defaults, and their references."""
+
+import numpy as np
+from awkward_cells import AWKWARD
+from references import REFERENCES
+from references_dynamical import REFERENCES_DYNAMICAL
+from references_gated import REFERENCES_GATED
+from references_linear import REFERENCES_LINEAR
+from references_lstm import REFERENCES_LSTM
+from references_memory import REFERENCES_MEMORY
+from references_orthogonal import REFERENCES_ORTHOGONAL
+from references_ssm import REFERENCES_SSM
+
+import recurrent as rec
+
+# Of these the registry's own defaults do not suit 4 units, or make differences of step 1e-5 too coarse an oracle.
+SMALL = {
+    "clockwork": rec.Clockwork(3, 4, periods=(1, 2)),
+    "conv_gru": rec.ConvGRU(2, 2, height=3, width=2),
+    "conv_lstm": rec.ConvLSTM(2, 2, height=3, width=2),
+    "hyper_lstm": rec.HyperLSTM(3, 4, small_size=3, embedding_size=2, epsilon=0.1),
+    "nru": rec.NRU(3, 4, memory_size=8, num_heads=2, relu=True),
+    "phased_lstm": rec.PhasedLSTM(3, 4, leak=0.1, open_share=0.5, log_periods=(0.0, 1.0)),
+    "s4d": rec.S4D(3, 4, state_size=4),
+    "s6": rec.S6(3, 4, state_size=2),
+    "stack_rnn": rec.StackRNN(3, 4, num_stacks=2, capacity=4),
+}
+# Layers have a contract of their own, and `hs97_cut` has, by definition, not the gradient of its values.
+ELSEWHERE = ("dilated_rnn", "dilated_gru", "dilated_lstm", "hs97_cut", "weight_drop_lstm")
+VARIANTS = {
+    "antisymmetric_rnn gated": rec.AntisymmetricRNN(3, 4, gated=True, epsilon=0.5, gamma=0.3),
+    "cfc no_gate": rec.CfC(3, 4, mode="no_gate", activation="tanh", backbone_size=5, dt=0.3),
+    "cfc pure times": rec.CfC(3, 4, mode="pure", dt=None),
+    "conv_lstm peepholes": rec.ConvLSTM(2, 2, height=3, width=2, peepholes=True),
+    "delta_net heads": rec.DeltaNet(3, 4, num_heads=2, gated=True, negative_eigenvalues=True),
+    "elman relu": rec.Elman(3, 4, "relu"),
+    "eunn fft": rec.EUNN(3, 4, style="fft"),
+    "fast_weights inner": rec.FastWeights(3, 4, inner_steps=2, rate=0.1, layer_norm=False, activation="tanh"),
+    "gers2000 blocks": rec.GersBlock(3, 4, block_size=2),
+    "gla scalar": rec.gated_linear_attention(3, 4, num_heads=2, decay="scalar"),
+    "goru fft": rec.GORU(3, 4, style="fft"),
+    "gru before": rec.GRU(3, 4, reset="before"),
+    "gru_d mean": rec.GRUD(3, 4, mean=(0.5, -1.0, 2.0)),
+    "hs97 blocks": rec.HS97(3, 4, block_size=2, bias="hidden"),
+    "hyper_lstm plain": rec.HyperLSTM(3, 4, small_size=3, embedding_size=2, layer_norm=False),
+    "indrnn bound": rec.IndRNN(3, 4, activation="tanh", bound=1.0),
+    "linear_attention heads": rec.LinearAttention(3, 4, num_heads=2, decay="diagonal", gate_rank=2),
+    "linear_lmu channels": rec.LinearLMU(3, 4, order=3, theta=10.0, memory_size=2),
+    "linoss imex": rec.LinOSS(3, 4, output_size=2, discretisation="imex"),
+    "lmu bias": rec.LMU(3, 4, order=4, theta=10.0, bias=True),
+    "lmu order": rec.LMU(3, 4, order=3, theta=10.0),
+    "lru ring": rec.LRU(3, 4, output_size=2, r_min=0.5, r_max=0.9, max_phase=1.0),
+    "lstm chrono": rec.LSTM(3, 4, forget_bias=("chrono", 20)),
+    "lstm coupled": rec.LSTM(3, 4, coupled=True),
+    "lstm coupled peepholes": rec.LSTM(3, 4, peepholes=True, coupled=True),
+    "lstm peepholes": rec.LSTM(3, 4, peepholes=True),
+    "lstmp plain": rec.LSTMP(3, 4, projection_size=2, extra_size=1, peepholes=False),
+    "ltc pairs": rec.LTC(3, 4, synapses="pairs", dt=None, unfolds=2),
+    "min_gru log_space": rec.MinGRU(3, 4, log_space=True),
+    "min_lstm log_space": rec.MinLSTM(3, 4, log_space=True),
+    "mlstm heads": rec.MLSTM(3, 4, num_heads=2, forget_gate="exp"),
+    "mogrifier_lstm rank": rec.MogrifierLSTM(3, 4, rounds=2, rank=2),
+    "multiplicative_lstm usual": rec.MultiplicativeLSTM(3, 4, squashing="usual"),
+    "qrnn window": rec.QRNN(3, 4, pooling="ifo", window=1),
+    "rg_lru blocks": rec.RGLRU(3, 4, blocks=2),
+    "rhn uncoupled": rec.RHN(3, 4, depth=2, coupled=False),
+    "s5 blocks": rec.S5(3, 4, output_size=2, blocks=2),
+    "s6 negative": rec.S6(3, 4, state_size=2, dt_rank=2, negative_eigenvalues=True),
+    "slstm heads": rec.SLSTM(3, 4, num_heads=2, forget_gate="exp", recurrent_init="glorot"),
+    "sru linear": rec.SRU(3, 4, peepholes=False),
+    "stack_rnn deep": rec.StackRNN(3, 4, num_stacks=2, depth=1, capacity=3, noop=False),
+}
+CELLS = {
+    **{name: SMALL.get(name) or build(3, 4) for name, build in rec.CELLS.items() if name not in ELSEWHERE},
+    **VARIANTS,
+    **{f"awkward {name}": cell for name, cell in AWKWARD.items()},
+}
+
+# The fast lane has one cell of each kind.
+FAST = ("elman", "lstm", "lstm peepholes", "gru", "lru", "awkward zoneout_lstm", "awkward learned_start")
+
+
+def of_the_cell_inside(reference):
+    """The reference of a wrapper that changes nothing in evaluation."""
+    return lambda cell, params, xs, state: reference(cell.cell, params, xs, state)
+
+
+def hs97_long_lag(cell, params, xs, state):
+    """The sum over all steps so far, in closed form."""
+    xs, w = np.asarray(xs, np.float64), np.asarray(params.w_x, np.float64)
+    gates = 0.5 + 0.5 * np.tanh(0.5 * np.einsum("...d,dk->...k", xs, w))
+    n = cell.hidden_size
+    ys = np.asarray(state.c) + np.cumsum(gates[..., 0:n] * gates[..., n : 2 * n], axis=0)
+    return (ys[-1],), ys
+
+
+ORACLES = {
+    **{f"awkward {name}": REFERENCES[name] for name in AWKWARD},
+    **REFERENCES,
+    **REFERENCES_DYNAMICAL,
+    **REFERENCES_GATED,
+    **REFERENCES_LINEAR,
+    **REFERENCES_LSTM,
+    **REFERENCES_MEMORY,
+    **REFERENCES_ORTHOGONAL,
+    **REFERENCES_SSM,
+    "gated_delta_net": REFERENCES_LINEAR["delta_net"],
+    "hs97_long_lag": hs97_long_lag,
+    "irnn": REFERENCES["elman"],
+    "recurrent_dropout_lstm": of_the_cell_inside(REFERENCES["lstm"]),
+    "variational_lstm": of_the_cell_inside(REFERENCES["lstm"]),
+}
+
+
+def family(name):
+    """A cell of the registry, whatever the options."""
+    return name if name.startswith("awkward") else name.split()[0]
+
+
+def reference(name):
+    """The NumPy loop of a cell."""
+    return ORACLES[family(name)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import cli
-from experiments.lab.plan.experiment import load_experiment, names
+from experiments.lab.plan.finding import load_experiment, names
 from experiments.tables import catalogue, report
 
 

@@ -17,70 +17,48 @@ ones). Preset paper follows the publication but for the fresh sequences.
 """
 
 import sys
-from typing import Literal
 
-from experiments.lab import cli, verbs
+from experiments.lab import cli
 from experiments.lab.parts import parts
 from experiments.lab.pictures import curves, gradient_flow
-from experiments.lab.plan.configs import Config, Positive, frozen
-from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.configs import Config, TaskFlags, configuration
+from experiments.lab.plan.experiment import Experiment, Parts, presets
 from experiments.models.base import LastStep
 from experiments.tasks.adding import Adding
 
 
-@frozen
+@configuration(num_updates=1600, batch_size=64, learning_rate=5e-3, num_seeds=3)
 class AddingConfig(Config):
-    """The adding problem of one length."""
+    """The adding problem."""
 
-    num_steps: Positive = 100
-    """Length T of the sequences, in steps."""
-    variant: Literal["canonical", "hs97", "pascanu", "anywhere"] = "canonical"
-    """Definition of the task."""
-    num_evaluation: Positive = 1024
-    """Sequences in the validation split, and in the test split."""
+    task: TaskFlags[Adding] = Adding()
 
 
 def build(config: AddingConfig) -> Parts:
-    """Task, model and optimizer."""
-    task = Adding(num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation)
-    return parts(task, config, LastStep())
+    """A cell with a readout at the last step."""
+    return parts(config, LastStep())
 
-
-DEFAULT = AddingConfig(num_updates=1600, batch_size=64, learning_rate=5e-3, num_seeds=3)
 
 EXPERIMENT = Experiment(
     name="adding_problem",
     doc=__doc__ or "",
     config=AddingConfig,
-    presets={
-        "default": DEFAULT,
-        "smoke": AddingConfig(
-            num_steps=10,
-            hidden_size=16,
-            num_updates=40,
-            log_every=10,
-            eval_every=20,
-            checkpoint_every=20,
-            batch_size=16,
-            learning_rate=5e-3,
-            num_seeds=2,
-            num_evaluation=128,
-            evaluation_batch_size=128,
-        ),
-        "paper": AddingConfig(
-            hidden_size=128,
-            num_updates=20_000,
-            batch_size=20,
-            optimizer="rmsprop",
-            learning_rate=1e-3,
-            num_seeds=3,
-            num_evaluation=10_000,
-        ),
-    },
+    presets=presets(
+        AddingConfig,
+        smoke={"num_steps": 10, "num_seeds": 2, "num_evaluation": 128},
+        paper={
+            "hidden_size": 128,
+            "num_updates": 20_000,
+            "batch_size": 20,
+            "optimizer": "rmsprop",
+            "learning_rate": 1e-3,
+            "num_seeds": 3,
+            "num_evaluation": 10_000,
+        },
+    ),
     build=build,
     minutes=2,
     pictures=(curves.draw, gradient_flow.draw),
-    verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )
 
 if __name__ == "__main__":

@@ -18,78 +18,48 @@ for the fresh sequences, with hidden size 40 for every cell (published: LSTM 40,
 """
 
 import sys
-from typing import Literal
 
-from experiments.lab import cli, verbs
+from experiments.lab import cli
 from experiments.lab.parts import parts
 from experiments.lab.pictures import curves, gradient_flow
-from experiments.lab.plan.configs import Config, Positive, frozen
-from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.configs import Config, TaskFlags, configuration
+from experiments.lab.plan.experiment import Experiment, Parts, presets
 from experiments.models.base import EveryStep
 from experiments.tasks.copying import Copying
 
 
-@frozen
+@configuration(num_updates=2000, learning_rate=5e-3)
 class CopyingConfig(Config):
-    """The copy memory task of one delay."""
+    """The copy memory task."""
 
-    delay: Positive = 20
-    """Steps T between the symbols and their repetition; a sequence has T + 20."""
-    variant: Literal["canonical", "on_marker", "recall_markers"] = "canonical"
-    """Layout of the sequence."""
-    num_symbols: Positive = 8
-    """Kinds of symbols."""
-    num_recalled: Positive = 10
-    """Symbols to repeat."""
-    num_evaluation: Positive = 1024
-    """Sequences in the validation split, and in the test split."""
+    task: TaskFlags[Copying] = Copying()
 
 
 def build(config: CopyingConfig) -> Parts:
-    """Task, model and optimizer."""
-    task = Copying(
-        delay=config.delay,
-        variant=config.variant,
-        num_symbols=config.num_symbols,
-        num_recalled=config.num_recalled,
-        num_evaluation=config.num_evaluation,
-    )
-    return parts(task, config, EveryStep())
+    """A cell with a readout at every step."""
+    return parts(config, EveryStep())
 
 
 EXPERIMENT = Experiment(
     name="copy_memory",
     doc=__doc__ or "",
     config=CopyingConfig,
-    presets={
-        "default": CopyingConfig(num_updates=2000, learning_rate=5e-3),
-        "smoke": CopyingConfig(
-            delay=3,
-            num_recalled=2,
-            hidden_size=16,
-            num_updates=40,
-            log_every=10,
-            eval_every=20,
-            checkpoint_every=20,
-            batch_size=16,
-            learning_rate=5e-3,
-            num_evaluation=128,
-            evaluation_batch_size=128,
-        ),
-        "paper": CopyingConfig(
-            delay=500,
-            hidden_size=40,
-            num_updates=20_000,
-            batch_size=20,
-            optimizer="rmsprop",
-            learning_rate=1e-3,
-            num_evaluation=10_000,
-        ),
-    },
+    presets=presets(
+        CopyingConfig,
+        smoke={"delay": 3, "num_recalled": 2, "num_evaluation": 128},
+        paper={
+            "delay": 500,
+            "hidden_size": 40,
+            "num_updates": 20_000,
+            "batch_size": 20,
+            "optimizer": "rmsprop",
+            "learning_rate": 1e-3,
+            "num_evaluation": 10_000,
+        },
+    ),
     build=build,
     minutes=1,
     pictures=(curves.draw, gradient_flow.draw),
-    verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )
 
 if __name__ == "__main__":

@@ -21,51 +21,42 @@ epochs. Preset smoke reads synthetic digits drawn by code; it needs no network, 
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from experiments.lab import cli
 from experiments.lab.parts import parts
 from experiments.lab.pictures import curves, gradient_flow
-from experiments.lab.plan.configs import Config, NonNegative, Positive, frozen
-from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.configs import Config, TaskFlags, configuration
+from experiments.lab.plan.experiment import Experiment, Parts, presets
 from experiments.models.base import LastStep
 from experiments.tasks.images import LINEAR_BASELINE, PixelImages
 
 
-@frozen
+@configuration(
+    hidden_size=128,
+    num_updates=3500,
+    batch_size=128,
+    learning_rate=2e-3,
+    log_every=100,
+    eval_every=500,
+    checkpoint_every=500,
+    evaluation_batch_size=500,
+    select="validation",
+)
 class PixelConfig(Config):
     """Images of one data set, read in one order."""
 
-    order: Literal["rows", "pixels", "permuted"] = "rows"
-    """What a step is: a row of 28 pixels, a pixel, or a pixel in permuted order."""
-    data: Literal["mnist", "synthetic"] = "mnist"
-    """The images; synthetic: digits drawn by code."""
-    permutation_seed: NonNegative = 92916
-    """Of the permuted order."""
-    num_images: Positive = 60_000
-    """Images that training and validation share."""
-    num_validation: Positive = 5_000
-    """The last of them, kept for validation."""
-    num_test: Positive = 10_000
-    """Test images."""
+    task: TaskFlags[PixelImages] = PixelImages()
 
 
 def build(config: PixelConfig) -> Parts:
-    """Task, model and optimizer."""
-    task = PixelImages(
-        order=config.order,
-        data=config.data,
-        permutation_seed=config.permutation_seed,
-        num_images=config.num_images,
-        num_validation=config.num_validation,
-        num_test=config.num_test,
-    )
-    return parts(task, config, LastStep())
+    """A cell with a readout at the last step."""
+    return parts(config, LastStep())
 
 
 def facts(config: PixelConfig) -> Mapping[str, Any]:
     """The accuracy that needs no memory, where it says something."""
-    permuted = config.order == "permuted" and config.data == "mnist"
+    permuted = config.task.order == "permuted" and config.task.data == "mnist"
     return {"accuracy of a linear classifier": LINEAR_BASELINE} if permuted else {}
 
 
@@ -73,46 +64,27 @@ EXPERIMENT = Experiment(
     name="pixel_mnist",
     doc=__doc__ or "",
     config=PixelConfig,
-    presets={
-        "default": PixelConfig(
-            hidden_size=128,
-            num_updates=3500,
-            batch_size=128,
-            learning_rate=2e-3,
-            log_every=100,
-            eval_every=500,
-            checkpoint_every=500,
-            evaluation_batch_size=500,
-            select="validation",
-        ),
-        "smoke": PixelConfig(
-            data="synthetic",
-            num_images=1200,
-            num_validation=200,
-            num_test=200,
-            hidden_size=16,
-            num_updates=40,
-            log_every=10,
-            eval_every=20,
-            checkpoint_every=20,
-            batch_size=32,
-            learning_rate=5e-3,
-            evaluation_batch_size=200,
-            select="validation",
-        ),
-        "paper": PixelConfig(
-            order="permuted",
-            hidden_size=100,
-            num_updates=60_000,
-            batch_size=64,
-            optimizer="rmsprop",
-            log_every=100,
-            eval_every=1000,
-            checkpoint_every=1000,
-            evaluation_batch_size=500,
-            select="validation",
-        ),
-    },
+    presets=presets(
+        PixelConfig,
+        smoke={
+            "data": "synthetic",
+            "num_images": 1200,
+            "num_validation": 200,
+            "num_test": 200,
+            "batch_size": 32,
+            "evaluation_batch_size": 200,
+        },
+        paper={
+            "order": "permuted",
+            "hidden_size": 100,
+            "num_updates": 60_000,
+            "batch_size": 64,
+            "optimizer": "rmsprop",
+            "learning_rate": 1e-3,
+            "eval_every": 1000,
+            "checkpoint_every": 1000,
+        },
+    ),
     build=build,
     minutes=2,
     cells=("lstm",),

@@ -18,61 +18,46 @@ published size of two blocks of two cells, four units, with those updates.
 """
 
 import sys
-from typing import Literal
 
-from experiments.lab import cli, verbs
+from experiments.lab import cli
 from experiments.lab.parts import parts
 from experiments.lab.pictures import curves, gradient_flow
-from experiments.lab.plan.configs import Config, Positive, frozen
-from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.configs import Config, TaskFlags, configuration
+from experiments.lab.plan.experiment import Experiment, Parts, presets
 from experiments.models.base import LastStep
 from experiments.tasks.temporal_order import TemporalOrder
 
 
-@frozen
+@configuration(num_updates=1500, learning_rate=3e-3)
 class TemporalOrderConfig(Config):
-    """Temporal order at one length."""
+    """Temporal order."""
 
-    num_steps: Positive = 60
-    """Length T of the shortest sequence, in steps."""
-    variant: Literal["canonical", "three", "pascanu"] = "canonical"
-    """Definition of the task."""
-    num_evaluation: Positive = 1024
-    """Sequences in the validation split, and in the test split."""
+    task: TaskFlags[TemporalOrder] = TemporalOrder()
 
 
 def build(config: TemporalOrderConfig) -> Parts:
-    """Task, model and optimizer."""
-    task = TemporalOrder(
-        num_steps=config.num_steps, variant=config.variant, num_evaluation=config.num_evaluation
-    )
-    return parts(task, config, LastStep())
+    """A cell with a readout at the last step."""
+    return parts(config, LastStep())
 
 
 EXPERIMENT = Experiment(
     name="temporal_order",
     doc=__doc__ or "",
     config=TemporalOrderConfig,
-    presets={
-        "default": TemporalOrderConfig(num_updates=1500, learning_rate=3e-3),
-        "smoke": TemporalOrderConfig(
-            num_steps=10,
-            hidden_size=16,
-            num_updates=40,
-            log_every=10,
-            eval_every=20,
-            checkpoint_every=20,
-            batch_size=16,
-            learning_rate=5e-3,
-            num_evaluation=128,
-            evaluation_batch_size=128,
-        ),
-        "paper": TemporalOrderConfig(num_steps=100, hidden_size=4, num_updates=20_000, num_seeds=3),
-    },
+    presets=presets(
+        TemporalOrderConfig,
+        smoke={"num_steps": 10, "num_evaluation": 128},
+        paper={
+            "num_steps": 100,
+            "hidden_size": 4,
+            "num_updates": 20_000,
+            "learning_rate": 1e-3,
+            "num_seeds": 3,
+        },
+    ),
     build=build,
     minutes=1,
     pictures=(curves.draw, gradient_flow.draw),
-    verbs={"sample": verbs.sample(lambda: EXPERIMENT)},
 )
 
 if __name__ == "__main__":

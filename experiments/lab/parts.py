@@ -1,9 +1,8 @@
 """What most experiments build: a task, the configuration's cell with a readout, and an optimizer."""
 
-from typing import Any
-
 import recurrent as rec
 from experiments.lab.plan import cell_names
+from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.models import inputs
@@ -19,8 +18,9 @@ SOLVERS = {
 """The solvers that a configuration names."""
 
 
-def parts(task: Any, config: Any, predicts: EveryStep | LastStep) -> Parts:
-    """The task, the configuration's cell with a readout, and its optimizer: what most experiments build."""
+def parts(config: Config, predicts: EveryStep | LastStep) -> Parts:
+    """The configuration's task, its cell with a readout, and its optimizer: what most experiments build."""
+    task = config.task
     (input_size,), (output_size,) = task.input_shape, task.output_shape
     cell = cell_names.build(config.cell, input_size, config.hidden_size)
     inputs.check(cell, input_size)

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from tqdm import tqdm
 
 from experiments.errors import FAILED, Fault
-from experiments.lab import solving
-from experiments.lab.job import Job, build, check_shapes, load
-from experiments.lab.plan import cell_names, configs
+from experiments.lab import planning, solving
+from experiments.lab.plan import cell_names, configs, grids
 from experiments.lab.plan.configs import Config
-from experiments.lab.plan.experiment import Experiment, load_experiment
-from experiments.lab.plan.machine import MACHINE, Resolved, compare, start
+from experiments.lab.plan.experiment import Experiment
+from experiments.lab.plan.finding import declared_with, load_stored
+from experiments.lab.plan.job import Job
+from experiments.lab.plan.machine import start
 from experiments.lab.storage import folders, summaries
 from experiments.lab.storage.checkpoints import Checkpoints
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_rows, write_json
-from experiments.lab.training import seeds
-from experiments.lab.training.driver import drive, has_ended
+from experiments.lab.training.driver import Interrupted, drive, has_checkpoint, trainer_of
+from experiments.lab.training.programs import ProgramCache
 from experiments.lab.training.trainer import TrainState
 
 
@@ -43,6 +45,59 @@ class Run:
     summary: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All runs of one call, in their order, and the folder of their table and pictures."""
+
+    out: Path
+    jobs: tuple[Job, ...]
+
+
+def plan(
+    requested: Sequence[Config],
+    *,
+    experiment: Experiment | None = None,
+    preset: str = "default",
+    out: Path | str | None = None,
+    device: str = "auto",
+    on_this_machine: bool = False,
+) -> Plan:
+    """Everything that `run` does before its first update: JAX is started, nothing is computed or written.
+
+    Args: as for `run`.
+
+    Raises:
+        Fault: whatever can be refused.
+    """
+    if not requested:
+        raise Fault("expected at least one configuration, got none")
+    if experiment is None:
+        experiment = declared_with(type(requested[0]))
+    labels = grids.labels(requested)
+    out = Path(out) if out is not None else default_out(experiment, preset, requested)
+    asked = dict(zip(labels, requested, strict=True))
+    places = planning.find_places(out, experiment, asked, grids.folder_names(labels))
+    for config in requested:
+        planning.build(experiment, config)
+    unfinished = (place.stored for place in places if place.stored is not None and not place.ended)
+    earlier = next((stored.resolved.machine for stored in unfinished), None)
+    machine, _ = start(device, earlier, on_this_machine=on_this_machine)
+    data = planning.DataSets()
+    jobs = [
+        planning.plan(
+            config,
+            place,
+            experiment,
+            preset=preset,
+            machine=machine,
+            data=data,
+            on_this_machine=on_this_machine,
+        )
+        for config, place in zip(requested, places, strict=True)
+    ]
+    return Plan(out, tuple(jobs))
+
+
 def run(
     requested: Sequence[Config],
     *,
@@ -55,11 +110,13 @@ def run(
 ) -> list[Run]:
     """Train what is not finished yet, and open all of it.
 
+    A run that fails does not stop the others: the first failure is raised at the end.
+
     Args:
-        requested: one configuration a run, of one experiment.
+        requested: one configuration a run, of one experiment; `grid` makes many.
         experiment: whose they are; None: of the module that defines their class.
         preset: its name, for the record and the default of ``out``.
-        out: the folder of the table, the pictures and one folder a cell.
+        out: the folder of the table, the pictures and one folder a run.
         device: ``auto``, ``cpu``, ``gpu`` or ``tpu``.
         on_this_machine: go on where the machine is not the one that the run was started on.
         progress: show a bar.
@@ -67,50 +124,46 @@ def run(
     Raises:
         Fault: anything that one line can explain; nothing on disk is lost.
     """
-    if experiment is None:
-        experiment = load_experiment(type(requested[0]).__module__.removeprefix("experiments."))
-    out = Path(out) if out is not None else default_out(experiment, preset, requested[0])
-    specs = [config.cell for config in requested]
-    places = [out / name for name in cell_names.folder_names(specs)]
-    folders.check_shared(out, experiment)
-    stored = [folders.read(place) for place in places]
-    for place, found, config in zip(places, stored, requested, strict=True):
-        if found is not None:
-            folders.check_same(place, found, experiment, config)
-    ended = [has_ended(place, config) for place, config in zip(places, requested, strict=True)]
-    # a run that has ended may be looked at on any machine
-    going_on = [None if end else found for end, found in zip(ended, stored, strict=True)]
-    earlier = next((found.resolved for found in going_on if found is not None), None)
-    parts = [build(experiment, config) for config in requested]
-    resolved, _ = start(device, earlier, on_this_machine=on_this_machine)
-    data = load(parts[0].task)
-    jobs = []
-    for place, found, config, part in zip(places, going_on, requested, parts, strict=True):
-        own: Resolved = {**resolved, "seed_mapping": _seed_mapping(config, resolved), "notes": []}
-        job = Job(place, cell_names.label(config.cell), experiment, preset, config, part, data, own)
-        check_shapes(job)
-        own["solver"] = solving.choose(part, config.batch_size, data)
-        if found is not None:
-            notes = compare(found.resolved, resolved, on_this_machine=on_this_machine)
-            same = all(found.resolved[name] == resolved[name] for name in MACHINE)
-            chosen = {name: found.resolved[name] for name in ("solver", "seed_mapping")} if same else {}
-            own |= {**chosen, "notes": list(dict.fromkeys([*found.resolved["notes"], *notes]))}
-        jobs.append(dataclasses.replace(job, parts=solving.use(part, own["solver"])))
-    trained = [drive(job, progress) for job in jobs]
-    runs = [open_run(place) for place in places]
-    if any(trained) or not summaries.has_rows(out, [one.summary for one in runs]):
-        finish(experiment, out)
+    planned = plan(
+        requested,
+        experiment=experiment,
+        preset=preset,
+        out=out,
+        device=device,
+        on_this_machine=on_this_machine,
+    )
+    runs, failures = carry_out(planned, progress=progress)
+    if failures:
+        raise failures[0]
     return runs
 
 
-def default_out(experiment: Experiment, preset: str, config: Config) -> Path:
+def carry_out(planned: Plan, *, progress: bool = True) -> tuple[list[Run], list[Fault]]:
+    """Train, one job after another, then draw; the runs that can be opened, and what went wrong with others."""
+    programs, failures, trained = ProgramCache(), [], False
+    total = sum(job.config.num_updates for job in planned.jobs)
+    with tqdm(total=total, disable=not progress) as bar:
+        for job in planned.jobs:
+            bar.set_description(job.label)
+            try:
+                trained = drive(job, programs, bar) or trained
+            except Interrupted:
+                raise
+            except Fault as fault:  # the others go on
+                failures.append(fault if len(planned.jobs) == 1 else Fault(f"{job.label}: {fault}", FAILED))
+    runs = [
+        open_run(job.folder, experiment=job.experiment) for job in planned.jobs if has_checkpoint(job.folder)
+    ]
+    ended = [one.summary for one in runs if one.summary]
+    if trained or not summaries.has_rows(planned.out, ended):
+        finish(planned.jobs[0].experiment, planned.out)
+    return runs, failures
+
+
+def default_out(experiment: Experiment, preset: str, requested: Sequence[Config]) -> Path:
     """``runs/<experiment>/<preset>-<hash>``: the same command finds its folder again."""
-    return Path("runs") / experiment.name / f"{preset}-{configs.config_hash(config)}"
-
-
-def _seed_mapping(config: Config, resolved: Resolved) -> str:
-    platform = jax.devices()[0].platform
-    return seeds.choose(config.num_seeds, config.hidden_size, platform, resolved["num_devices"])
+    varying = grids.varying([configs.flat(config) for config in requested])
+    return Path("runs") / experiment.name / f"{preset}-{configs.config_hash(requested[0], varying)}"
 
 
 def finish(experiment: Experiment, out: Path) -> None:
@@ -118,14 +171,16 @@ def finish(experiment: Experiment, out: Path) -> None:
     ended = []
     for entry in sorted(out.glob(f"*/{folders.SUMMARY}")):
         try:
-            ended.append(open_run(entry.parent))
+            ended.append(open_run(entry.parent, experiment=experiment))
         except Fault as fault:
             print(f"warning: {fault}; left out of the table", file=sys.stderr)
     ended = [one for one in ended if one.summary]
+    labels = grids.labels([one.config for one in ended])
+    ended = [dataclasses.replace(one, label=label) for one, label in zip(ended, labels, strict=True)]
     for draw in experiment.pictures:
         draw(ended, out)
     # last: where the table is, the pictures have been drawn
-    write_json(out / summaries.TABLE, [summaries.table_row(one.summary) for one in ended])
+    write_json(out / folders.TABLE, summaries.table([one.summary for one in ended]))
 
 
 def exit_code(runs: Sequence[Run]) -> int:
@@ -143,8 +198,13 @@ def exit_code(runs: Sequence[Run]) -> int:
     return code
 
 
-def open_run(path: Path | str, seed_index: int = 0) -> Run:
+def open_run(path: Path | str, seed_index: int = 0, *, experiment: Experiment | None = None) -> Run:
     """The run in a folder, with the parameters of one of its networks.
+
+    Args:
+        path: the folder of the run, or one that holds no other run.
+        seed_index: which network.
+        experiment: whose run it is; None: the one that its ``config.json`` names.
 
     Raises:
         Fault: there is no run, no such network, or no good checkpoint.
@@ -152,26 +212,28 @@ def open_run(path: Path | str, seed_index: int = 0) -> Run:
     place = folders.find_run(Path(path))
     stored = folders.read(place)
     assert stored is not None, "find_run saw its config.json"
-    experiment = load_experiment(stored.experiment)
+    if experiment is None:
+        experiment = load_stored(stored.experiment, stored.module, stored.source)
     config = configs.from_json(experiment.config, stored.config)
-    parts = solving.use(build(experiment, config), stored.resolved["solver"])
+    parts = solving.use(planning.build(experiment, config), stored.resolved.solver)
     label = cell_names.label(config.cell)
     job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
     if not 0 <= seed_index < config.num_seeds:
         raise Fault(f"--seed-index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")
+    trainer = trainer_of(job)
     template = jax.eval_shape(
-        jax.vmap(job.trainer.init),
+        jax.vmap(lambda key: trainer.init(key, config.learning_rate)),
         jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.num_seeds)),
     )
     networks: TrainState = Checkpoints.read(place / folders.CHECKPOINTS, template)
-    params = jax.tree.map(lambda leaf: leaf[seed_index], job.trainer.tested_params(networks))
+    params = jax.tree.map(lambda leaf: leaf[seed_index], trainer.tested_params(networks))
     summary = summaries.read(place)
     if summary and int(networks.update[seed_index]) > summary["num_updates"]:
         summary = {}  # of a shorter run: it has been continued, and has not ended yet
     if summary and summary["seeds"][seed_index]["params_sha256"] != params_sha256(params):
         raise Fault(
-            f"{place}: its newest good checkpoint is not the one of its summary; the command that made it mends it"
+            f"{place}: its newest good checkpoint has other parameters than its {folders.SUMMARY} says: a "
+            "checkpoint is damaged or gone; run the command that made it again"
         )
-    return Run(
-        place, label, experiment, config, *parts[:2], params, read_rows(place / folders.METRICS), summary
-    )
+    rows = read_rows(place / folders.METRICS)
+    return Run(place, label, experiment, config, *parts[:2], params, rows, summary)

@@ -1,31 +1,27 @@
-"""First words that several experiments share."""
+"""First words that every experiment has."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.lab.run import build, load
+from experiments.lab.plan.experiment import Experiment, OfConfig
+from experiments.lab.planning import DataSets, build
 
 
-def sample(experiment: Callable[[], Any]) -> Callable[[Any], None]:
-    """Print the first training sequence of a configuration: inputs by step, then what is asked for.
-
-    ``experiment`` returns the `Experiment`; a module can name it only after it has been made.
-    """
+def sample(experiment: Experiment) -> OfConfig:
+    """``sample``: print the first training sequence of a configuration, inputs by step, then what is asked for."""
 
     def show(config: Any) -> None:
-        task = build(experiment(), config).task
-        batch = task.batch(load(task), jax.random.key(config.seed), jnp.array(0), config.batch_size)
+        task = build(experiment, config).task
+        batch = task.batch(DataSets().of(task), jax.random.key(config.seed), jnp.array(0), config.batch_size)
         print(f"{task}\ninputs, one step a line:")
         for step, values in enumerate(np.asarray(batch.inputs[:, 0])):
             exists = batch.mask is None or bool(batch.mask[step, 0])
-            print(
-                f"{step:5d}  {' '.join(f'{value:.4g}' for value in values)}{'' if exists else '   (padding)'}"
-            )
+            numbers = " ".join(f"{value:.4g}" for value in np.ravel(values))
+            print(f"{step:5d}  {numbers}{'' if exists else '   (padding)'}")
         first = np.asarray(batch.targets[:, 0] if batch.weights.ndim > 1 else batch.targets[0])
-        print(f"target: {' '.join(f'{value:.4g}' for value in np.atleast_1d(first))}")
+        print(f"target: {' '.join(f'{value:.4g}' for value in np.ravel(first))}")
 
-    return show
+    return OfConfig(show)

@@ -11,7 +11,7 @@ from typing import Any
 
 from experiments.errors import Fault
 from experiments.lab.plan import configs
-from experiments.lab.plan.experiment import load_experiment, names
+from experiments.lab.plan.finding import load_experiment, names
 from experiments.lab.storage import folders
 from experiments.tables import catalogue, measured, ways
 from experiments.tables.ways import markdown

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -62,8 +63,10 @@ class Adding(Generated):
     (0.16666666666666666, 99)
     """
 
-    num_steps: int
-    variant: str = "canonical"
+    num_steps: int = 100
+    """Length T of the sequences, in steps."""
+    variant: Literal["canonical", "hs97", "pascanu", "anywhere"] = "canonical"
+    """Definition of the task."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -92,6 +92,7 @@ class Generated:
     """
 
     num_evaluation: int = dataclasses.field(default=1024, kw_only=True)
+    """Sequences in the validation split, and in the test split."""
 
     def __post_init__(self) -> None:
         require_at_least("num_evaluation", self.num_evaluation, 1)

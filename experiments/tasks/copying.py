@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -51,10 +52,14 @@ class Copying(Generated):
     (0.17329, 110)
     """
 
-    delay: int
-    variant: str = "canonical"
+    delay: int = 20
+    """Steps T between the symbols and their repetition; a sequence has T + 2K steps, K of them to repeat."""
+    variant: Literal["canonical", "on_marker", "recall_markers"] = "canonical"
+    """Layout of the sequence."""
     num_symbols: int = 8
+    """Kinds of symbols."""
     num_recalled: int = 10
+    """Symbols K to repeat."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -87,12 +87,18 @@ class PixelImages(Finite):
     (784, (1,), 783, 2.3026)
     """
 
-    order: str = "rows"
-    data: str = "mnist"
+    order: Literal["rows", "pixels", "permuted"] = "rows"
+    """What a step is: a row of 28 pixels, a pixel, or a pixel in permuted order."""
+    data: Literal["mnist", "synthetic"] = "mnist"
+    """The images; synthetic: digits drawn by code."""
     permutation_seed: int = 92916
+    """Seed of the permuted order."""
     num_images: int = 60_000
+    """Images that training and validation share."""
     num_validation: int = 5_000
+    """Images kept for validation: the last of them."""
     num_test: int = 10_000
+    """Test images."""
 
     def __post_init__(self) -> None:
         require_known("order", self.order, ORDERS)

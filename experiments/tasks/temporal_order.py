@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -54,8 +55,10 @@ class TemporalOrder(Generated):
     (1.3863, 99)
     """
 
-    num_steps: int
-    variant: str = "canonical"
+    num_steps: int = 60
+    """Length T of the shortest sequence, in steps."""
+    variant: Literal["canonical", "three", "pascanu"] = "canonical"
+    """Definition of the task."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

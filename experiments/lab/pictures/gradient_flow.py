@@ -12,7 +12,8 @@ import numpy as np
 
 import recurrent as rec
 from experiments.lab.pictures.base import colour, pyplot, rows_of, save
-from experiments.lab.run import Run, load
+from experiments.lab.planning import DataSets
+from experiments.lab.run import Run
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
 
 FLOOR = 1e-30  # the lower edge of the picture; what float32 has lost leaves it
@@ -47,7 +48,7 @@ def references(num_steps: int) -> dict[str, Any]:
 
 def reference_gradients(run: Run) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
     """The lags, and for each of `references` the relative norm of its state gradient on the run's task."""
-    data = load(run.task)
+    data = DataSets().of(run.task)
     key = jax.random.key(run.config.evaluation_seed)
     batch = run.task.evaluation(data, "validation", jnp.array(0), key, DIAGNOSED)
     num_steps = jax.tree.leaves(batch.inputs)[0].shape[0]

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from experiments.errors import Fault, nearest
 
 Builder = Callable[..., Any]
 SIZES = ("input_size", "hidden_size")
-LONGEST = 200  # characters of a folder's name; file systems take 255 bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,25 +185,3 @@ def label(spec: CellSpec) -> str:
     """
     options = ",".join(f"{key}={value!r}" for key, value in spec.options)
     return f"{spec.name}({options})" if options else spec.name
-
-
-def folder_names(specs: Iterable[CellSpec]) -> list[str]:
-    """A folder for each cell: its label, with ``-`` for what may not stand in a file name.
-
-    Labels that collide, and long ones, get four digits of their hash; the same label twice is a Fault.
-
-    >>> folder_names([parse_cell("lstm(forget_bias=5)"), parse_cell("elman")])
-    ['lstm-forget_bias=5-', 'elman']
-    """
-    labels = [label(spec) for spec in specs]
-    for name in labels:
-        if labels.count(name) > 1:
-            raise Fault(f"--cell: {name} is given twice")
-    names = [re.sub(r"[^A-Za-z0-9._=-]", "-", name) for name in labels]
-
-    def distinct(name: str, full: str) -> str:
-        if names.count(name) == 1 and len(name) <= LONGEST:
-            return name
-        return f"{name[:LONGEST]}-{hashlib.sha256(full.encode()).hexdigest()[:4]}"
-
-    return [distinct(name, full) for name, full in zip(names, labels, strict=True)]

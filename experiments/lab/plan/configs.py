@@ -1,10 +1,16 @@
-"""Configurations: frozen, validated, stored as JSON, and compared when a run goes on."""
+"""Configurations: frozen, validated, stored as flat JSON, and compared when a run goes on.
+
+A configuration holds its task. On the command line, in ``config.json`` and in hashes the task's fields stand beside the
+configuration's own: ``--delay 50`` sets ``config.task.delay``.
+"""
 
 import dataclasses
 import hashlib
+import inspect
 import json
+import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
@@ -20,21 +26,59 @@ Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+TaskFlags = tyro.conf.OmitArgPrefixes
+"""The annotation of a configuration's task: ``task: TaskFlags[Copying] = Copying()`` gives the flag ``--delay``."""
 
 Kind = TypeVar("Kind")
 
 
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
-def frozen(kind: type[Kind]) -> type[Kind]:
-    """The decorator of every configuration: frozen, by keyword, and without unknown fields."""
-    decorated = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(kind)
-    return typing.cast(type[Kind], decorated)
+def configuration(**defaults: Any) -> Callable[[type[Kind]], type[Kind]]:
+    """The decorator of every configuration: frozen, by keyword, without unknown fields.
+
+    ``defaults`` are new defaults of fields that the class inherits, so that an experiment's configuration starts at the
+    values of its default preset. TypeError where one is no inherited field, or where a field of the task has the name
+    of a field of the configuration: both would be one flag.
+    """
+
+    def decorated(kind: type[Kind]) -> type[Kind]:
+        inherited = {
+            name: hint for base in reversed(kind.__mro__[1:]) for name, hint in _annotations(base).items()
+        }
+        for name, value in defaults.items():
+            if name not in inherited:
+                raise TypeError(f"{kind.__name__}: {name} is no inherited field")
+            kind.__annotations__[name] = inherited[name]
+            setattr(kind, name, value)
+        made = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(kind)
+        fields = {field.name for field in dataclasses.fields(made)}
+        clashes = fields & set(task_fields(made))
+        if clashes:
+            raise TypeError(
+                f"{kind.__name__}: {min(clashes)} is a field of the configuration and of its task; rename the task's"
+            )
+        return typing.cast(type[Kind], made)
+
+    return decorated
 
 
-@frozen
+def _annotations(kind: type) -> dict[str, Any]:
+    return inspect.get_annotations(kind)
+
+
+def task_fields(kind: type) -> dict[str, Any]:
+    """The fields of the task of a kind of configuration, by name, with the defaults that the kind gives them."""
+    task = getattr(kind, "task", None)
+    if not dataclasses.is_dataclass(task):
+        return {}
+    return {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
+
+
+@configuration()
 class Config:
-    """One run: one cell on one task. A subclass adds the task's own sizes."""
+    """One run: one cell on one task. A subclass names its task: ``task: TaskFlags[Copying] = Copying()``."""
 
+    task: tyro.conf.Suppress[Any] = None
     cell: tyro.conf.Suppress[CellSpec] = CellSpec("lstm")
     hidden_size: Positive = 64
     """Size of the state, in units."""
@@ -68,6 +112,8 @@ class Config:
     """Which parameters are tested: the last, or those of the lowest validation loss."""
     solver: Literal["auto", "sequential", "checkpointed", "associative"] = "auto"
     """How the recurrence is computed."""
+    stop: Literal["updates", "solved"] = "updates"
+    """End of the run. updates: after num_updates; solved: as soon as every network is solved, at an evaluation."""
     gradient: str = "bptt"
     """What an update follows. bptt: the loss of a batch goes back through all of its steps. truncated(k1=5,k2=10):
     every k1 steps, the losses of the last k1 steps go back through the last k2 >= k1, whose first state is a
@@ -91,49 +137,126 @@ class Config:
         return dataclasses.replace(self, cell=spec)
 
 
-LATER = {"gradient": "bptt"}
-"""Fields that runs were stored without, and what those runs had: such a run keeps its hash and its folder."""
+LATER: dict[str, Any] = {"gradient": "bptt", "stop": "updates"}
+"""Fields that runs were stored without, and the values with which those ran: at them a field enters neither a stored
+configuration nor a hash, so that such a run keeps its folder."""
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Every field by the name of its flag, those of the task in the place of the task; the cell as JSON."""
+    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    task = own.pop("task")
+    inner = {name: getattr(task, name) for name in task_fields(type(config))}
+    return {**own, **inner, "cell": config.cell.as_json()}
+
+
+def changed(config: Config, **values: Any) -> Config:
+    """The configuration with other values, each by the name of its flag; fields of the task are found there.
+
+    Raises:
+        Fault: there is no such field, or a value is out of range.
+    """
+    inner = {name: value for name, value in values.items() if name in task_fields(type(config))}
+    own = {name: value for name, value in values.items() if name not in inner}
+    if isinstance(own.get("cell"), str):
+        own["cell"] = cell_names.parse_cell(own["cell"])
+    try:
+        if inner:
+            own["task"] = _validated_task(type(config.task), {**_task_values(config), **inner})
+        return dataclasses.replace(config, **own)
+    except (pydantic.ValidationError, TypeError, ValueError) as error:
+        raise Fault(explain(error)) from error
+
+
+def _task_values(config: Config) -> dict[str, Any]:
+    return {name: getattr(config.task, name) for name in task_fields(type(config))}
+
+
+def _validated_task(kind: type, values: Mapping[str, Any]) -> Any:
+    return pydantic.TypeAdapter(kind).validate_python(dict(values))
 
 
 def as_json(config: Config) -> dict[str, Any]:
-    """A dictionary of plain values; the cell is ``{"cell": name, ...}``, and `LATER` is left out."""
-    return {name: value for name, value in _plain(config).items() if (name, value) not in LATER.items()}
+    """A flat dictionary of plain values; the cell is ``{"cell": name, ...}``, and `LATER` is left out."""
+    return {name: value for name, value in flat(config).items() if not _is_later(name, value)}
 
 
-def _plain(config: Config) -> dict[str, Any]:
-    plain = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return {**plain, "cell": config.cell.as_json()}
+def _is_later(name: str, value: Any) -> bool:
+    return name in LATER and type(value) is type(LATER[name]) and value == LATER[name]
 
 
 def from_json(kind: type[Config], stored: Mapping[str, Any]) -> Config:
     """The inverse of `as_json`; Fault where a field is unknown, missing or out of range."""
+    known = task_fields(kind)
+    own = {name: value for name, value in stored.items() if name not in known}
+    later = {name: value for name, value in LATER.items() if name not in known}
     try:
-        return kind(**{**stored, "cell": cell_names.from_json(stored["cell"])})
+        own = {**later, **own, "cell": cell_names.from_json(stored["cell"])}
+        if known:
+            own["task"] = _validated_task(
+                type(kind.task), {name: stored.get(name, known[name]) for name in known}
+            )
+        return kind(**own)
     except (pydantic.ValidationError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise Fault(f"not a configuration of this experiment: {explain(error)}") from error
 
 
 def explain(error: Exception) -> str:
-    """What pydantic found, in one line; the first complaint is enough to act on."""
+    """What pydantic or a task found, in one line that names the flag; the first complaint is enough to act on."""
     if not isinstance(error, pydantic.ValidationError):
-        return str(error)
+        return as_flag(str(error))
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     message = first["msg"].removeprefix("Value error, ")
-    got = "" if first["type"] == "value_error" else f", got {first['input']!r}"
-    return f"--{where.replace('_', '-')}: {message[0].lower()}{message[1:]}{got}" if where else message
+    if not where or first["type"] == "value_error":
+        return as_flag(message)
+    return f"--{where.replace('_', '-')}: {message[0].lower()}{message[1:]}, got {first['input']!r}"
+
+
+def as_flag(message: str) -> str:
+    """A complaint that begins with the name of a field, with the flag in its place.
+
+    >>> as_flag("num_steps: expected at least 4, got 3")
+    '--num-steps: expected at least 4, got 3'
+    """
+    return re.sub(r"^(\w+):", lambda found: f"--{found[1].replace('_', '-')}:", message)
 
 
 def identity(config: Config) -> dict[str, Any]:
     """What makes two runs the same: every field but, under a constant schedule, ``num_updates``."""
-    every = _plain(config)
+    every = flat(config)
+    del every["stop"]  # it says how many updates there are, and none differs
     if config.schedule == "constant":
         del every["num_updates"]
     return every
 
 
-def config_hash(config: Config) -> str:
-    """Eight digits for the name of a folder that may hold several cells: of the stored identity, without the cell."""
+def identity_key(config: Config) -> str:
+    """`identity` as a text that can be compared and looked up."""
+    return json.dumps(identity(config), sort_keys=True, default=str)
+
+
+def flags(config: Config, other: Config) -> list[str]:
+    """The flags that make ``config`` of ``other``, but for the cell."""
+    before = flat(other)
+    return [
+        f"--{name.replace('_', '-')} {value}"
+        for name, value in flat(config).items()
+        if name != "cell" and value != before[name]
+    ]
+
+
+def config_hash(config: Config, varying: Collection[str] = ()) -> str:
+    """Eight digits for the name of a folder: of the stored identity, without the cell and without what varies there.
+
+    Of the ``varying`` fields only the names count, so that a grid with one more value finds the same folder.
+    """
     same = identity(config)
-    shared = {key: value for key, value in as_json(config).items() if key in same and key != "cell"}
+    apart = {"cell", *varying}
+    shared: dict[str, Any] = {
+        key: value for key, value in as_json(config).items() if key in same and key not in apart
+    }
+    names = sorted(set(varying) - {"cell"})
+    if names:
+        shared["varying"] = names
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]

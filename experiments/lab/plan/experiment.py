@@ -1,21 +1,31 @@
-"""What an experiment module declares, and how the modules are found."""
+"""What an experiment module declares: its claim, its configuration, its presets, what it builds and draws."""
 
 import dataclasses
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import experiments
-from experiments.errors import Fault, nearest
+from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
 
-NOT_EXPERIMENTS = ("__main__", "errors", "lab", "models", "tasks", "data", "tables", "published", "results")
+PACKAGE = "experiments."
+
+SMOKE: Mapping[str, Any] = {
+    "hidden_size": 16,
+    "num_updates": 40,
+    "log_every": 10,
+    "eval_every": 20,
+    "checkpoint_every": 20,
+    "batch_size": 16,
+    "learning_rate": 5e-3,
+    "evaluation_batch_size": 128,
+}
+"""What every preset ``smoke`` has in common: it ends within seconds on two cores."""
 
 
 class Parts(NamedTuple):
-    """What a configuration stands for: a `Task`, a `Model` and an optax optimizer."""
+    """What a configuration stands for: a `Task`, a `Model` and an optimizer."""
 
     task: Any
     model: Any
@@ -23,12 +33,29 @@ class Parts(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class OfConfig:
+    """A first word that takes a configuration: ``python -m experiments.NAME sample --num-steps 20``."""
+
+    act: Callable[[Any], None]
+    """``(config) -> None``; it prints."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OfRun:
+    """A first word that takes a run: ``python -m experiments.NAME predict RUN [WORD ...] [--seed-index I]``."""
+
+    act: Callable[..., None]
+    """``(run, *words) -> None``; ``run`` is what `experiments.lab.open_run` returns."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Experiment:
     """One claim. ``doc`` is the module's docstring: Question, Source, Run, Expect, Deviations.
 
-    ``presets`` holds ``smoke``, ``default`` and ``paper``; ``minutes`` is what the default takes on two
-    cores; ``cells`` are the default of ``--cell``; ``pictures`` are drawn from all runs of a folder when
-    the last has ended; ``verbs`` are further first words, each ``(config) -> None``.
+    ``build(config)`` makes task, model and optimizer. ``presets`` holds ``smoke``, ``default`` and ``paper``, see
+    `presets`; ``minutes`` is what the default takes on two cores; ``cells`` are the default of ``--cell``; ``pictures``
+    are drawn from all runs of a folder when the last has ended; ``verbs`` are further first words beside ``sample``,
+    which every experiment has.
     """
 
     name: str
@@ -39,9 +66,9 @@ class Experiment:
     minutes: float
     cells: tuple[str, ...] = ("elman", "lstm")
     pictures: tuple[Callable[[Sequence[Any], Path], None], ...] = ()
-    verbs: Mapping[str, Callable[[Any], None]] = dataclasses.field(default_factory=dict)
+    verbs: Mapping[str, OfConfig | OfRun] = dataclasses.field(default_factory=dict)
     facts: Callable[[Any], Mapping[str, Any]] = lambda config: {}
-    """Of a configuration, what the summary and the table show beside its results, such as another baseline."""
+    """What the summary and the table show beside a run's results, such as another baseline; of its configuration."""
 
     @property
     def question(self) -> str:
@@ -49,9 +76,51 @@ class Experiment:
         return section(self.doc, "Question")
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the module stands in this package."""
+        return self.module == PACKAGE + self.name
+
+    @property
+    def source(self) -> str | None:
+        """The file that declares an experiment of one's own; None for those of this package, or without a file."""
+        path = getattr(sys.modules.get(self.config.__module__), "__file__", None)
+        return None if self.is_ours or path is None else str(Path(path).resolve())
+
+    @property
+    def module(self) -> str:
+        """The name under which the declaring module can be imported again."""
+        name = self.config.__module__
+        if name != "__main__":
+            return name
+        main = sys.modules[name]  # as `python -m` or as a script
+        spec, path = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+        return spec.name if spec is not None else Path(path).stem if path else name
+
+    @property
     def command(self) -> str:
         """How to run it."""
-        return f"python -m experiments.{self.name}"
+        if self.is_ours:
+            return f"python -m {PACKAGE}{self.name}"
+        return f"python -m experiments run {self.source or self.name}"
+
+
+def presets(
+    kind: type[Config], *, smoke: Mapping[str, Any], paper: Mapping[str, Any], **others: Mapping[str, Any]
+) -> dict[str, Config]:
+    """The presets of an experiment, by name: ``default`` is ``kind()``, the others are changes of it.
+
+    Args:
+        kind: the experiment's configuration.
+        smoke: what differs from `SMOKE`, such as the task's length.
+        paper: the published protocol.
+        others: further presets.
+
+    Raises:
+        Fault: a value is out of range.
+    """
+    changes = {"smoke": {**SMOKE, **smoke}, "paper": paper, **others}
+    made = {name: configs.changed(kind(), **values) for name, values in changes.items()}
+    return {"default": kind(), **made}
 
 
 def section(doc: str, title: str) -> str:
@@ -61,25 +130,3 @@ def section(doc: str, title: str) -> str:
         if head == title:
             return " ".join(body.split())
     return ""
-
-
-def names() -> list[str]:
-    """The dotted names of all experiment modules, below ``experiments``."""
-    return sorted(_walk(Path(experiments.__path__[0]), ""))
-
-
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
-    for info in pkgutil.iter_modules([str(folder)]):
-        if not prefix and info.name in NOT_EXPERIMENTS:
-            continue
-        if info.ispkg:
-            yield from _walk(folder / info.name, f"{prefix}{info.name}.")
-        else:
-            yield prefix + info.name
-
-
-def load_experiment(name: str) -> Experiment:
-    """The experiment called ``name``; Fault with the nearest name where there is none."""
-    if name not in names():
-        raise Fault(f"unknown experiment {name!r}{nearest(name, names())} (python -m experiments lists them)")
-    return importlib.import_module(f"experiments.{name}").EXPERIMENT

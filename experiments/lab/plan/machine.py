@@ -3,27 +3,30 @@
 A run's bits depend on them, so they are resolved once, stored with the run, and asked for again when it goes on.
 """
 
+import contextlib
 import functools
+import hashlib
 import importlib.metadata
 import os
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
+import experiments
+import recurrent
 from experiments.errors import Fault
+from experiments.lab.plan.resolved import Machine
 
 PLATFORMS = ("auto", "cpu", "gpu", "tpu")
 EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
-MACHINE = {
+DECISIVE = {
     "device_kind": "on the device",
     "num_cores": "with this many cores:",
     "num_devices": "with this many devices:",
 }
 """What has to be the same for the same bits, and how it is said."""
 DISTRIBUTIONS = ("jax", "jaxlib", "numpy", "flax", "optax", "orbax-checkpoint")
-
-Resolved = dict[str, Any]
-"""``device_kind, num_cores, num_devices, versions``, and later ``solver`` and ``seed_mapping``."""
 
 
 def versions() -> dict[str, str]:
@@ -37,30 +40,52 @@ def versions() -> dict[str, str]:
     return found
 
 
+def cpu_model() -> str:
+    """The processor by its maker's name; on another chip a compiler may choose other instructions."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
+def source_sha256() -> str:
+    """The digest of this project's own code: every module of both packages, by path."""
+    digest = hashlib.sha256()
+    for package in (recurrent, experiments):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(
+                f"{folder.name}/{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes()
+            )
+    return digest.hexdigest()
+
+
 def start(
-    device: str = "auto", resolved: Resolved | None = None, *, on_this_machine: bool = False
-) -> tuple[Resolved, list[str]]:
+    device: str = "auto", earlier: Machine | None = None, *, on_this_machine: bool = False
+) -> tuple[Machine, list[str]]:
     """Set the platform and the host's devices, then start JAX.
 
     Args:
         device: ``auto``, ``cpu``, ``gpu`` or ``tpu``.
-        resolved: what an earlier start returned, to be had again; a machine with more cores restricts itself.
+        earlier: the machine that an earlier start returned, to be had again; one with more cores restricts itself.
         on_this_machine: go on where the machine differs; the differences are returned as notes.
 
     Returns:
-        What was resolved, and notes on what differs from ``resolved``.
+        The machine, and notes on what differs from ``earlier``.
 
     Raises:
-        Fault: no such device, or the machine cannot offer what ``resolved`` says.
+        Fault: no such device, or this machine cannot offer what ``earlier`` says.
     """
     import jax
 
-    wanted = dict(resolved or {})
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    num_cores = min(int(wanted.get("num_cores", usable)), usable)
+    num_cores = min(usable if earlier is None else earlier.num_cores, usable)
     if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
-    num_devices = int(wanted.get("num_devices", num_cores))
+    num_devices = num_cores if earlier is None else earlier.num_devices
     try:
         # the number of devices can only be set while no backend exists
         jax.config.update("jax_num_cpu_devices", num_devices)
@@ -70,37 +95,37 @@ def start(
         if jax.devices()[0].platform == "cpu" and len(jax.devices()) != num_devices:
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
-    now: Resolved = {
-        "device_kind": found[0].device_kind,
-        "num_cores": num_cores,
-        "num_devices": len(found),
-        "versions": versions(),
-    }
-    return now, compare(wanted, now, on_this_machine=on_this_machine)
+    kind = found[0].device_kind
+    now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256())
+    return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
 
 
-def compare(then: Resolved, now: Resolved, *, on_this_machine: bool) -> list[str]:
-    """Notes on what differs between two starts; other versions are also warned of on stderr.
+def compare(then: Machine, now: Machine, *, on_this_machine: bool) -> list[str]:
+    """Notes on what differs between two starts; what does not forbid to go on is also warned of on stderr.
 
     Raises:
         Fault: the machine differs, and ``on_this_machine`` is False.
     """
     notes = [
-        f"the run was started {what} {then[name]}, here is {now[name]}"
-        for name, what in MACHINE.items()
-        if name in then and then[name] != now[name]
+        f"the run was started {what} {getattr(then, name)}, here is {getattr(now, name)}"
+        for name, what in DECISIVE.items()
+        if getattr(then, name) != getattr(now, name)
     ]
     if notes and not on_this_machine:
         raise Fault(f"{notes[0]}; --on-this-machine goes on with other bits")
     changed = [
-        f"{name} {old} -> {now['versions'].get(name, 'absent')}"
-        for name, old in then.get("versions", {}).items()
-        if now["versions"].get(name) != old
+        f"{name} {old} -> {now.versions.get(name, 'absent')}"
+        for name, old in then.versions.items()
+        if now.versions.get(name) != old
     ]
-    if changed:
-        notes.append(f"versions changed: {', '.join(changed)}")
-        _say_once(f"warning: {notes[-1]}: the bits will differ from those of an unbroken run")
-    return notes
+    warned = [f"versions changed: {', '.join(changed)}"] if changed else []
+    if then.cpu not in (None, now.cpu):
+        warned.append(f"the processor changed: {then.cpu} -> {now.cpu}")
+    if then.source_sha256 not in (None, now.source_sha256):
+        warned.append("the code of this project has changed")
+    for note in warned:
+        _say_once(f"warning: {note}: the bits may differ from those of an unbroken run")
+    return notes + warned
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The folder of a run: whether it is new, goes on, or belongs to something else. Reads only, until `create`."""
+"""The folder of a run: whether it is new, goes on, or holds something else. Everything reads only, until `create`."""
 
 import contextlib
 import dataclasses
@@ -6,55 +6,54 @@ import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from experiments.errors import FAILED, USAGE, Fault
 from experiments.lab.plan import cell_names, configs
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
+from experiments.lab.plan.job import Job
+from experiments.lab.plan.resolved import Resolved
 from experiments.lab.storage.records import reason, write_json
-from experiments.lab.training.seeds import MAPPINGS
 
-CONFIG, ENV, METRICS, SUMMARY, CHECKPOINTS = (
+CONFIG, ENV, METRICS, SUMMARY, PROGRESS, CHECKPOINTS = (
     "config.json",
     "env.json",
     "metrics.jsonl",
     "summary.json",
+    "progress.json",
     "checkpoints",
 )
-
-STORED = {"experiment": str, "preset": str, "config": dict, "resolved": dict}
-RESOLVED = {
-    "device_kind": str,
-    "num_cores": int,
-    "num_devices": int,
-    "versions": dict,
-    "solver": str,
-    "seed_mapping": str,
-    "notes": list,
-}
-"""What ``config.json`` has to have, and ``resolved`` in it."""
+TABLE = "table.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """What ``config.json`` holds: the experiment, the preset, the configuration, and what was resolved."""
+    """What ``config.json`` holds: the experiment, the preset, the configuration, and what was resolved.
+
+    ``module`` and ``source`` say where an experiment of one's own was declared; None for those of this package.
+    """
 
     experiment: str
     preset: str
     config: dict[str, Any]
-    resolved: dict[str, Any]
+    resolved: Resolved
+    module: str | None = None
+    source: str | None = None
 
-    def __post_init__(self) -> None:
-        """Check what comes from a file that anybody may have edited."""
-        for values, kinds in ((vars(self), STORED), (self.resolved, RESOLVED)):
-            for name, kind in kinds.items():
-                if type(values.get(name)) is not kind:
-                    raise ValueError(f"{name} is not a {kind.__name__}")
-        if min(self.resolved["num_cores"], self.resolved["num_devices"]) < 1:
-            raise ValueError("num_cores and num_devices are not positive")
-        if self.resolved["seed_mapping"] not in MAPPINGS:
-            raise ValueError(f"resolved.seed_mapping is not one of {', '.join(MAPPINGS)}")
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What a file says that anybody may have edited; ValueError or TypeError where it cannot be."""
+        content = json.loads(text)
+        for name, kind in {"experiment": str, "preset": str, "config": dict, "resolved": dict}.items():
+            if type(content.get(name)) is not kind:
+                raise ValueError(f"{name} is not a {kind.__name__}")
+        return cls(**{**content, "resolved": Resolved.from_json(content["resolved"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """The inverse of `from_json`, without what is None."""
+        content = {**vars(self), "resolved": self.resolved.as_json()}
+        return {name: value for name, value in content.items() if value is not None}
 
 
 @contextlib.contextmanager
@@ -86,8 +85,8 @@ def read(folder: Path) -> Stored | None:
                 )
             return None
     try:
-        return Stored(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
+        return Stored.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
         raise Fault(f"{path} is not a run's configuration: {error}") from error
 
 
@@ -103,12 +102,24 @@ def check_shared(out: Path, experiment: Experiment) -> None:
         if not existing.is_dir():
             raise Fault(f"--out: {existing} is not a folder")
         for entry in sorted(out.iterdir()) if out.exists() else []:
-            ours = entry.is_dir() or entry.suffix == ".png" or entry.name == "table.json"
+            ours = entry.is_dir() or entry.suffix == ".png" or entry.name == TABLE
             if not (ours or is_temporary(entry.name)):
                 raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
             stored = read(entry) if entry.is_dir() else None
             if stored is not None and stored.experiment != experiment.name:
                 raise Fault(f"--out: {entry} holds a run of {stored.experiment}, not of {experiment.name}")
+
+
+def runs_by_identity(out: Path, experiment: Experiment) -> dict[str, Path]:
+    """The folders in ``out`` by `configs.identity_key`: a run is found by what it is, whatever its folder is called."""
+    found = {}
+    for entry in sorted(out.iterdir()) if out.is_dir() else []:
+        if (entry / CONFIG).exists():
+            with contextlib.suppress(Fault):
+                stored = read(entry)
+                config = configs.from_json(experiment.config, stored.config if stored else {})
+                found.setdefault(configs.identity_key(config), entry)
+    return found
 
 
 def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Config) -> None:
@@ -128,14 +139,14 @@ def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Con
         )
 
 
-def create(
-    folder: Path, experiment: Experiment, preset: str, config: Config, resolved: dict[str, Any]
-) -> None:
+def create(job: Job) -> None:
     """Write ``config.json``, first of all files and at one stroke."""
-    with _asked_for(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    stored = Stored(experiment.name, preset, configs.as_json(config), resolved)
-    write_json(folder / CONFIG, dataclasses.asdict(stored))
+    with _asked_for(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)
+    experiment = job.experiment
+    own = {} if experiment.is_ours else {"module": experiment.module, "source": experiment.source}
+    stored = Stored(experiment.name, job.preset, configs.as_json(job.config), job.resolved, **own)
+    write_json(job.folder / CONFIG, stored.as_json())
 
 
 def find_run(path: Path) -> Path:

@@ -12,21 +12,21 @@ import jax
 import numpy as np
 
 from experiments.errors import Fault
-from experiments.lab.job import Job
-from experiments.lab.plan import configs
-from experiments.lab.plan.machine import Resolved
+from experiments.lab.plan import cell_names, configs, grids
+from experiments.lab.plan.job import Job
+from experiments.lab.plan.resolved import Resolved
 from experiments.lab.storage import folders
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_json
 
-TABLE = "table.json"
+SPREAD = "± "
 NEEDED = {"cell", "test", "seeds", "facts", "baseline", "num_updates", "wall_seconds"}
 
 
 def environment(resolved: Resolved) -> dict[str, Any]:
     """What a run was computed with."""
     return {
-        **{name: value for name, value in resolved.items() if name != "notes"},
+        **{name: value for name, value in resolved.as_json().items() if name != "notes"},
         "platform": platform.platform(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "commit": _commit(),
@@ -55,8 +55,13 @@ def num_updates(folder: Path) -> int:
     return read(folder).get("num_updates", 0)
 
 
-def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds: float) -> dict[str, Any]:
-    """The summary of a run whose networks, fillers included, are stacked along the first axis."""
+def make(
+    job: Job, num_updates: int, records: Any, params: Any, test: dict[str, Any], wall_seconds: float
+) -> dict[str, Any]:
+    """The summary of a run whose networks, fillers included, are stacked along the first axis.
+
+    ``num_updates`` are those that it had: fewer than asked for where it stopped because all was solved or lost.
+    """
     config, task = job.config, job.parts.task
     seeds = range(config.num_seeds)
 
@@ -69,16 +74,14 @@ def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds
             "updates_to_solve": solved_at if solved_at >= 0 else None,
             "sequences_to_solve": solved_at * config.batch_size if solved_at >= 0 else None,
             "frozen_at": frozen_at if frozen_at >= 0 else None,
-            "tested_update": int(records.best_at[index])
-            if config.select == "validation"
-            else config.num_updates,
+            "tested_update": int(records.best_at[index]) if config.select == "validation" else num_updates,
             "params_sha256": params_sha256(jax.tree.map(lambda leaf: leaf[index], params)),
         }
 
     return {
         "experiment": job.experiment.name,
         "preset": job.preset,
-        "cell": job.label,
+        "cell": cell_names.label(config.cell),
         "config": configs.as_json(config),
         "task": repr(task),
         "data": getattr(task, "data", "generated"),
@@ -86,8 +89,8 @@ def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds
         "lag": task.lag,
         "criterion": repr(task.criterion),
         "num_parameters": sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(params)),
-        "num_updates": config.num_updates,
-        "num_sequences": config.num_updates * config.batch_size,
+        "num_updates": num_updates,
+        "num_sequences": num_updates * config.batch_size,
         "test": {
             name: {
                 "mean": float(np.mean(values[: config.num_seeds])),
@@ -98,50 +101,68 @@ def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds
         "seeds": [of_seed(index) for index in seeds],
         "facts": dict(job.experiment.facts(config)),
         "wall_seconds": round(wall_seconds, 2),
-        "notes": job.resolved["notes"],
+        "notes": list(job.resolved.notes),
         "environment": environment(job.resolved),
     }
 
 
 def has_rows(out: Path, summaries: Sequence[dict[str, Any]]) -> bool:
-    """Whether the table in ``out`` is whole and says what these summaries say."""
+    """Whether the table in ``out`` is whole and has a row for each of these summaries."""
     try:
-        rows = json.loads((out / TABLE).read_bytes())
+        rows = json.loads((out / folders.TABLE).read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(rows, list) and all(table_row(summary) in rows for summary in summaries)
+    keys = [_row(summary, ()) for summary in summaries]
+    return isinstance(rows, list) and all(any(key.items() <= row.items() for row in rows) for key in keys)
 
 
-def table_row(summary: dict[str, Any]) -> dict[str, Any]:
-    """One line of the table."""
-    metrics = {name: value["mean"] for name, value in summary["test"].items() if name != "loss"}
+def table(summaries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One line a run: the cell, what varies beside it, the test metrics and their spread, what was solved."""
+    fields = grids.varying([{**summary["config"], "cell": summary["cell"]} for summary in summaries])
+    return [_row(summary, [name for name in fields if name != "cell"]) for summary in summaries]
+
+
+def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
     seeds = summary["seeds"]
+    metrics: dict[str, Any] = {}
+    for name, value in summary["test"].items():
+        if name != "loss":
+            metrics[f"test {name.replace('_', ' ')}"] = value["mean"]
+            if len(seeds) > 1:
+                metrics[f"{SPREAD}test {name.replace('_', ' ')}"] = float(np.std(value["seeds"]))
     return {
         "cell": summary["cell"],
-        **{f"test {name.replace('_', ' ')}": value for name, value in metrics.items()},
+        **{name.replace("_", " "): summary["config"].get(name) for name in varying},
+        **metrics,
         "baseline": summary["baseline"],
         **summary["facts"],
         "solved": f"{sum(seed['solved'] for seed in seeds)} of {len(seeds)}",
+        "updates": summary["num_updates"],
         "updates to solve": " ".join(_shown(seed["updates_to_solve"]) for seed in seeds),
         "seconds": summary["wall_seconds"],
     }
 
 
 def render(rows: Sequence[dict[str, Any]]) -> str:
-    """The table as text, numbers to four digits.
+    """The table as text, numbers to four digits; the standard deviation over seeds stands behind its mean.
 
-    >>> print(render([{"cell": "lstm", "test mse": 0.00012345, "solved": "3 of 3"}]))
-    cell  test mse   solved
-    lstm  0.0001234  3 of 3
+    >>> print(render([{"cell": "lstm", "test mse": 0.00012345, "± test mse": 1e-5, "solved": "3 of 3"}]))
+    cell  test mse           solved
+    lstm  0.0001234 ± 1e-05  3 of 3
     """
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [names, *([_shown(row.get(name)) for name in names] for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
-    lines = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if SPREAD not in name]
+
+    def entry(row: dict[str, Any], name: str) -> str:
+        spread = row.get(SPREAD + name)
+        return _shown(row.get(name)) + ("" if spread is None else f" {SPREAD}{_shown(spread, 2)}")
+
+    lines = [names, *([entry(row, name) for name in names] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    texts = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(line.rstrip() for line in texts)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, digits: int = 4) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

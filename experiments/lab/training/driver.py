@@ -10,15 +10,25 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.errors import Fault
-from experiments.lab.job import Job
+from experiments.lab.plan import rules
 from experiments.lab.plan.configs import Config
+from experiments.lab.plan.job import Job
 from experiments.lab.storage import folders, summaries
 from experiments.lab.storage.checkpoints import Checkpoints
 from experiments.lab.storage.manifest import survey
 from experiments.lab.storage.records import Records, read_rows, write_json
-from experiments.lab.training import seeds
+from experiments.lab.training import gradient_rules, seeds
+from experiments.lab.training.pace import Pace
+from experiments.lab.training.programs import ProgramCache
 from experiments.lab.training.signals import Interruption
-from experiments.lab.training.trainer import lags
+from experiments.lab.training.trainer import Trainer, lags
+
+SOLVED, LOST = "solved", "lost"
+"""Why a run stopped before its last update: every network is solved, or none is finite any more."""
+
+
+class Interrupted(Fault):
+    """A signal ended the run after it had been saved; what comes after it is not started."""
 
 
 def has_ended(folder: Path, config: Config) -> bool:
@@ -33,47 +43,77 @@ def has_ended(folder: Path, config: Config) -> bool:
     if max(done, saved) > asked:
         raise Fault(f"--num-updates: {folder} has {max(done, saved)} updates already, asked for {asked}")
     # a summary whose checkpoint is damaged is not the end: the missing updates are computed again
-    return done == saved == asked
+    return done == saved and (done == asked or _stops(config, summaries.read(folder).get("stopped")))
 
 
-def drive(job: Job, progress: bool) -> bool:
-    """Train one run to its end, from wherever it stands; False where it had ended already."""
+def _stops(config: Config, reason: str | None) -> bool:
+    """Whether a run that stopped for this reason has ended, as its configuration is now."""
+    return reason == LOST or (reason == SOLVED and config.stop == "solved")
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a run has been saved at all."""
+    return bool(survey(folder / folders.CHECKPOINTS)[0])
+
+
+def drive(job: Job, programs: ProgramCache, bar: tqdm) -> bool:
+    """Train one run to its end, from wherever it stands; False where it had ended already.
+
+    ``bar`` moves by one for each update.
+    """
     if has_ended(job.folder, job.config):
-        print(f"{job.label}: finished already, {job.config.num_updates} updates in {job.folder}")
+        done = summaries.num_updates(job.folder)
+        tqdm.write(f"{job.label}: finished already, {done} updates in {job.folder}")
+        _skip(bar, job.config.num_updates)
         return False
-    folders.create(job.folder, job.experiment, job.preset, job.config, job.resolved)
+    folders.create(job)
     write_json(job.folder / folders.ENV, summaries.environment(job.resolved))
     with Interruption() as interruption, Checkpoints(job.folder / folders.CHECKPOINTS) as writer:
-        driver = _Driver(job, writer, interruption)
+        driver = _Driver(job, programs, writer, interruption)
         with driver.records:
-            driver.train(progress)
+            driver.train(bar)
         write_json(job.folder / folders.SUMMARY, driver.summary())
     if interruption.requested is not None:  # too late to stop this run, but not the next one
-        raise Fault(f"interrupted; {job.folder} has ended, the same command goes on", interruption.exit_code)
+        raise Interrupted(
+            f"interrupted; {job.folder} has ended, the same command goes on", interruption.exit_code
+        )
     return True
+
+
+def trainer_of(job: Job) -> Trainer:
+    """The functions of one network of a run."""
+    config = job.config
+    return Trainer(
+        *job.parts,
+        batch_size=config.batch_size,
+        evaluation_batch_size=config.evaluation_batch_size,
+        keeps_best=config.select == "validation",
+        gradient=gradient_rules.through(rules.parse(config.gradient)),
+    )
 
 
 class _Driver:
     """The networks of one run, what has been saved of them, and what has been written about them."""
 
-    def __init__(self, job: Job, checkpoints: Checkpoints, interruption: Interruption) -> None:
+    def __init__(
+        self, job: Job, programs: ProgramCache, checkpoints: Checkpoints, interruption: Interruption
+    ) -> None:
         self.job, self.checkpoints, self.interruption = job, checkpoints, interruption
         self.started = time.monotonic()
-        trainer, mapping = job.trainer, job.resolved["seed_mapping"]
-        lift = seeds.MAPPINGS[mapping]
+        self.stopped: str | None = None
+        self.trainer, mapping = trainer_of(job), job.resolved.seed_mapping
+        self.programs = programs.of(self.trainer, mapping)
+        self.num_networks = seeds.padded(job.config.num_seeds, mapping, job.resolved.machine.num_devices)
         first = job.config.seed
-        keys = jax.vmap(jax.random.key)(jnp.arange(first, first + job.num_networks))
-        self._kept, self._filled = _fillers(job.config.num_seeds, job.num_networks)
-        networks, self.wall_seconds = self._restored(jax.jit(lift(trainer.init))(keys))
+        keys = jax.vmap(jax.random.key)(jnp.arange(first, first + self.num_networks))
+        self._kept, self._filled = _fillers(job.config.num_seeds, self.num_networks)
+        networks, self.wall_seconds = self._restored(self.programs.init(keys, job.config.learning_rate))
         self.saved_at = checkpoints.latest()
         self.update = self.saved_at or 0
         evaluation_key = jax.random.key(job.config.evaluation_seed)
         self.networks, (self.data, self.key) = seeds.place(networks, (job.data, evaluation_key), mapping)
-        self._train = jax.jit(lift(trainer.train), donate_argnums=0)
-        self._evaluate = jax.jit(lift(trainer.evaluate))
-        self._diagnose = jax.jit(lift(trainer.diagnose))
-        self._test = jax.jit(lift(trainer.test))
         self.records = Records(job.folder / folders.METRICS, -1 if self.saved_at is None else self.saved_at)
+        self.pace = Pace(job.folder / folders.PROGRESS, job.label, self.update, job.config.num_updates)
 
     def _restored(self, networks: Any) -> tuple[Any, float]:
         """The newest networks that an unbroken run of this length meets, and their seconds; else those given."""
@@ -86,41 +126,60 @@ class _Driver:
             self.checkpoints.discard()
         return networks, 0.0
 
-    def train(self, progress: bool) -> None:
+    def train(self, bar: tqdm) -> None:
         """All updates that are missing."""
         config = self.job.config
-        bar = tqdm(total=config.num_updates, initial=self.update, desc=self.job.label, disable=not progress)
-        with bar:
-            if self.saved_at is None:
+        _skip(bar, self.update)
+        if self.saved_at is None:
+            self.evaluate()
+        while self.update < config.num_updates and not self._is_over():
+            self._stop_if_asked()
+            stop = min(config.num_updates, (self.update // config.log_every + 1) * config.log_every)
+            is_end = stop == config.num_updates
+            if self.update and is_end and stop % config.eval_every:
+                self.save()  # from where a longer run goes on
+            self.networks, metrics = self.programs.train(
+                self.networks, self.data, stop - self.update, config.learning_rate
+            )
+            metrics = self._write("training", stop, metrics)
+            bar.update(stop - self.update)
+            self.update = stop
+            self.pace.at(stop)
+            bar.set_postfix(loss=_shown(metrics["loss"][: config.num_seeds]))
+            if stop % config.eval_every == 0 or is_end:
                 self.evaluate()
-            while self.update < config.num_updates:
-                self._stop_if_asked()
-                stop = min(config.num_updates, (self.update // config.log_every + 1) * config.log_every)
-                is_end = stop == config.num_updates
-                if self.update and is_end and stop % config.eval_every:
-                    self.save()  # from where a longer run goes on
-                self.networks, metrics = self._train(self.networks, self.data, stop - self.update)
-                metrics = self._write("training", stop, metrics)
-                bar.update(stop - self.update)
-                self.update = stop
-                bar.set_postfix(loss=_shown(metrics["loss"][: config.num_seeds]))
-                if stop % config.eval_every == 0 or is_end:
-                    self.evaluate()
-                if stop % config.checkpoint_every == 0 or is_end:
-                    self.save()
+            if stop % config.checkpoint_every == 0 or is_end:
+                self.save()
+
+    def _is_over(self) -> bool:
+        """Whether nothing is left to train: all is lost or, where that is to be the end, all is solved.
+
+        Asked at evaluations only: a run that goes on after all meets the same state there.
+        """
+        config = self.job.config
+        if self.update == 0 or self.update % config.eval_every:
+            return False
+        history = jax.device_get(self.networks.records)
+        if not history.finite[: config.num_seeds].any():
+            self.stopped = LOST
+        elif config.stop == "solved" and (history.solved_at[: config.num_seeds] >= 0).all():
+            self.stopped = SOLVED
+        if self.stopped:
+            self.save()
+        return self.stopped is not None
 
     def _stop_if_asked(self) -> None:
         if self.interruption.requested is not None:
             self.save()
-            raise Fault(
+            raise Interrupted(
                 f"interrupted; {self.job.folder} is saved at update {self.update}, the same command goes on",
                 self.interruption.exit_code,
             )
 
     def evaluate(self) -> None:
         """Metrics of the validation split, and the state gradients."""
-        self.networks, metrics = self._evaluate(self.networks, self.data, self.key)
-        diagnosed = jax.device_get(self._diagnose(self.networks, self.data, self.key))
+        self.networks, metrics = self.programs.evaluate(self.networks, self.data, self.key)
+        diagnosed = jax.device_get(self.programs.diagnose(self.networks, self.data, self.key))
         num_steps = self._num_steps() if diagnosed else 0
         extra = [
             {
@@ -131,7 +190,7 @@ class _Driver:
             }
             if diagnosed
             else {}
-            for i in range(self.job.num_networks)
+            for i in range(self.num_networks)
         ]
         self._write("validation", self.update, metrics, extra)
 
@@ -168,15 +227,24 @@ class _Driver:
     def summary(self) -> dict[str, Any]:
         """The test split, read once; and what the records of each network say."""
         job = self.job
-        test = jax.device_get(self._test(self.networks, self.data, self.key))
-        tested = jax.vmap(job.trainer.tested_params)(self.networks)
-        return summaries.make(
+        test = jax.device_get(self.programs.test(self.networks, self.data, self.key))
+        tested = jax.vmap(self.trainer.tested_params)(self.networks)
+        made = summaries.make(
             job,
+            self.update,
             jax.device_get(self.networks.records),
             jax.device_get(tested),
             test,
             self._seconds(),
         )
+        return {**made, "stopped": self.stopped} if self.stopped else made
+
+
+def _skip(bar: tqdm, count: int) -> None:
+    """Updates that are done already move the bar, and count for nothing in its speed."""
+    if not bar.disable:
+        bar.initial += count
+        bar.update(count)
 
 
 def _fillers(num_seeds: int, num_networks: int) -> tuple[Callable[..., Any], Callable[..., Any]]:

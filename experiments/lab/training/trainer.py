@@ -25,7 +25,7 @@ MAX_LAGS = 101
 DIAGNOSED = 64  # sequences in the gradient diagnostics
 
 
-class Records(NamedTuple):
+class History(NamedTuple):
     """What a run remembers about its past, apart from the parameters.
 
     ``solved_at`` and ``frozen_at`` are updates, -1 for never. ``best_*`` belong to the lowest
@@ -49,14 +49,16 @@ class TrainState(NamedTuple):
     opt_state: PyTree
     key: Key
     carry: PyTree
-    records: Records
+    records: History
 
 
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """A task, a model and an optimizer, and the functions over their `TrainState`.
 
-    ``gradient`` is what an update follows, a value of `experiments.lab.training.gradient_rules`.
+    ``optimizer`` is an optax transformation, or a value whose ``transformation(learning_rate)`` makes one: then the
+    functions take the rate as an argument, and one program serves every rate. ``gradient`` is what an update follows,
+    a value of `experiments.lab.training.gradient_rules`.
     """
 
     task: Any
@@ -67,13 +69,19 @@ class Trainer:
     keeps_best: bool = False
     gradient: Any = dataclasses.field(default_factory=Backpropagation)
 
-    def init(self, key: Key) -> TrainState:
+    def _transformation(self, learning_rate: Any) -> optax.GradientTransformation:
+        given = self.optimizer
+        return (
+            given if isinstance(given, optax.GradientTransformation) else given.transformation(learning_rate)
+        )
+
+    def init(self, key: Key, learning_rate: Any = None) -> TrainState:
         """The state before the first update."""
         params = self.model.init(jax.random.fold_in(key, INIT))
         criterion = self.task.criterion
         # with their types, for a restored state has no weak ones and would be compiled for again
         never = jnp.array(NEVER, jnp.int32)
-        records = Records(
+        records = History(
             criterion=criterion.init() if criterion.on == "training" else (),
             solved_at=never,
             finite=jnp.array(True),
@@ -83,20 +91,30 @@ class Trainer:
             best_params=params if self.keeps_best else (),
         )
         carry = self.model.initial_carry(params, self.batch_size)
-        return TrainState(jnp.array(0, jnp.int32), params, self.optimizer.init(params), key, carry, records)
+        return TrainState(
+            jnp.array(0, jnp.int32),
+            params,
+            self._transformation(learning_rate).init(params),
+            key,
+            carry,
+            records,
+        )
 
-    def train(self, state: TrainState, data: PyTree, num_updates: Int[Array, ""]) -> tuple[TrainState, dict]:
+    def train(
+        self, state: TrainState, data: PyTree, num_updates: Int[Array, ""], learning_rate: Any = None
+    ) -> tuple[TrainState, dict]:
         """``num_updates`` updates, and the mean of their metrics.
 
         The bound is an argument, so that every chunk of a run, the last one too, is one program.
         Metrics: ``loss``, ``grad_norm`` (before clipping), ``grad_norm_max``, and ``grad_norm/<parameter>``.
         """
         zeros = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(self.update, state, data)[1]
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+            jax.eval_shape(self.update, state, data, learning_rate)[1],
         )
 
         def body(_: Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
-            new, metrics = self.update(carry[0], data)
+            new, metrics = self.update(carry[0], data, learning_rate)
             summed = jax.tree.map(jnp.add, carry[1], metrics)
             peak = jnp.maximum(carry[1]["grad_norm_max"], metrics["grad_norm_max"])
             return new, {**summed, "grad_norm_max": peak}
@@ -105,7 +123,7 @@ class Trainer:
         means = {name: value / num_updates for name, value in summed.items()}
         return state, {**means, "grad_norm_max": summed["grad_norm_max"]}
 
-    def update(self, state: TrainState, data: PyTree) -> tuple[TrainState, dict]:
+    def update(self, state: TrainState, data: PyTree, learning_rate: Any = None) -> tuple[TrainState, dict]:
         """One optimizer step. A network whose loss, gradient or step is not finite stays as it was, for good."""
         batch = self.task.batch(data, state.key, state.update, self.batch_size)
         key, rule_key = (
@@ -122,7 +140,8 @@ class Trainer:
         )
         squares = {name: jnp.sum(leaf**2) for name, leaf in named_leaves(grads)}
         grad_norm = jnp.sqrt(sum(squares.values()))
-        steps, opt_state = self.optimizer.update(grads, state.opt_state, state.params)
+        optimizer = self._transformation(learning_rate)
+        steps, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, steps)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(params))
         records = self._after_update(state, outputs, batch, finite)
@@ -137,7 +156,7 @@ class Trainer:
 
     def _after_update(
         self, state: TrainState, outputs: PyTree, batch: Batch, finite: Bool[Array, ""]
-    ) -> Records:
+    ) -> History:
         records, done = state.records, state.update + 1
         criterion = self.task.criterion
         records = records._replace(
@@ -202,7 +221,7 @@ class Trainer:
         return gradients_by_lag(self.model, state.params, batch, self.task.loss)
 
 
-def _first(records: Records, solved: Bool[Array, ""], update: Int[Array, ""]) -> Int[Array, ""]:
+def _first(records: History, solved: Bool[Array, ""], update: Int[Array, ""]) -> Int[Array, ""]:
     return jnp.where((records.solved_at == NEVER) & solved & records.finite, update, records.solved_at)
 
 

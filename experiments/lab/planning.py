@@ -1,0 +1,167 @@
+"""From a configuration to a `Job`: reads folders and traces an update, computes nothing and writes nothing."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.errors import Fault
+from experiments.lab import solving
+from experiments.lab.plan import configs
+from experiments.lab.plan.configs import Config
+from experiments.lab.plan.experiment import Experiment, Parts
+from experiments.lab.plan.job import Job
+from experiments.lab.plan.machine import DECISIVE, compare
+from experiments.lab.plan.resolved import Machine, Resolved
+from experiments.lab.storage import folders
+from experiments.lab.training import seeds
+from experiments.lab.training.driver import has_ended, trainer_of
+
+LARGEST = 0.5  # of the machine's memory: what data may take at most, for training needs room beside them
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a run is to be, or is: its folder, its label, what the folder holds, and whether the run has ended."""
+
+    folder: Path
+    label: str
+    stored: folders.Stored | None
+    ended: bool
+
+
+def find_places(
+    out: Path, experiment: Experiment, requested: Mapping[str, Config], names: list[str]
+) -> list[Place]:
+    """The folder of each configuration in ``out``: the one that holds it already, or a new one of the given name.
+
+    Args:
+        out: the folder of all runs.
+        experiment: whose they are.
+        requested: the configurations by label.
+        names: what their new folders are called.
+
+    Raises:
+        Fault: ``out`` holds something else, a folder of that name is another run's, or two of those requested are one.
+    """
+    folders.check_shared(out, experiment)
+    there = folders.runs_by_identity(out, experiment)
+    places, taken = [], {}
+    for (label, config), name in zip(requested.items(), names, strict=True):
+        key = configs.identity_key(config)
+        if key in taken:
+            raise Fault(
+                f"--num-updates: {label} and {taken[key]} are one run, which the longer one continues; give one of them"
+            )
+        taken[key] = label
+        folder = there.get(key, out / name)
+        stored = folders.read(folder)
+        if stored is not None:
+            folders.check_same(folder, stored, experiment, config)
+        places.append(Place(folder, label, stored, has_ended(folder, config)))
+    return places
+
+
+def plan(
+    config: Config,
+    place: Place,
+    experiment: Experiment,
+    *,
+    preset: str,
+    machine: Machine,
+    data: "DataSets",
+    on_this_machine: bool = False,
+) -> Job:
+    """One run, ready to start.
+
+    Raises:
+        Fault: the configuration, the cell, the data, the machine or what the folder holds does not fit.
+    """
+    parts = build(experiment, config)
+    arrays = data.of(parts.task)
+    stored = None if place.ended else place.stored  # a run that has ended may be looked at on any machine
+    mapping = seeds.choose(
+        config.num_seeds, config.hidden_size, jax.devices()[0].platform, machine.num_devices
+    )
+    job = Job(
+        place.folder,
+        place.label,
+        experiment,
+        preset,
+        config,
+        parts,
+        arrays,
+        Resolved(machine, "", mapping),
+    )
+    check_shapes(job)
+    solver, notes = None, ()
+    if stored is not None:
+        then = stored.resolved
+        found = compare(then.machine, machine, on_this_machine=on_this_machine)
+        notes = tuple(dict.fromkeys([*then.notes, *found]))
+        if all(getattr(then.machine, name) == getattr(machine, name) for name in DECISIVE):
+            solver, mapping = then.solver, then.seed_mapping
+    if solver is None:
+        solver = solving.choose(parts, config.batch_size, arrays)
+    resolved = Resolved(machine, solver, mapping, notes)
+    return dataclasses.replace(job, parts=solving.use(parts, solver), resolved=resolved)
+
+
+def build(experiment: Experiment, config: Config) -> Parts:
+    """Task, model and optimizer; Fault, naming the flag, where a size does not fit."""
+    try:
+        return Parts(*experiment.build(config))
+    except ValueError as error:
+        raise Fault(configs.as_flag(str(error))) from error
+
+
+class DataSets:
+    """The data of tasks, each loaded once for all runs of a call."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[Any, Any] = {}
+
+    def of(self, task: Any) -> Any:
+        """The arrays of a task.
+
+        Raises:
+            Fault: they are missing, or larger than what this machine can hold.
+        """
+        if task not in self._loaded:
+            found = task.load()
+            size = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(found))
+            limit = LARGEST * memory_bytes()
+            if size > limit:
+                raise Fault(
+                    f"the data of {type(task).__name__} take {size / 2**30:.1f} GiB, this machine holds at most "
+                    f"{limit / 2**30:.1f}; take fewer, or shorter sequences"
+                )
+            self._loaded[task] = jax.tree.map(jnp.asarray, found)
+        return self._loaded[task]
+
+
+def memory_bytes() -> float:
+    """The memory of this machine; infinite where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return float("inf")
+
+
+def check_shapes(job: Job) -> None:
+    """Trace one update without computing it: a cell that does not fit is refused before the first step."""
+    trainer, rate = trainer_of(job), job.config.learning_rate
+    try:
+        state = jax.eval_shape(trainer.init, jax.random.key(0), rate)
+        jax.eval_shape(trainer.update, state, job.data, rate)
+    except Fault:
+        raise
+    except Exception as error:  # a stranger's cell may fail in any way
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        first = lines[0] if lines else type(error).__name__
+        raise Fault(f"--cell: {job.label}: {type(error).__name__}: {first}") from error

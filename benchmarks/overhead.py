@@ -17,9 +17,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from experiments.lab.job import build
 
 from experiments import adding_problem
-from experiments.lab.job import build
 from experiments.lab.plan import cell_names
 from experiments.lab.plan.machine import start
 from experiments.lab.training.trainer import Trainer

@@ -92,11 +92,10 @@ plt.show()
 
 # %%
 short = adding_problem.AddingConfig(
-    num_steps=30, hidden_size=32, num_updates=600, learning_rate=5e-3, num_evaluation=256, eval_every=100
+    task=Adding(num_steps=30, num_evaluation=256), hidden_size=32, num_updates=600, num_seeds=1
 )
-specs = [lab.parse_cell("elman"), lab.parse_cell("lstm")]
 out = Path(mkdtemp())
-lab.run([short.with_cell(spec) for spec in specs], out=out, progress=False)
+lab.run(lab.grid(short, cell=["elman", "lstm"]), out=out, progress=False)
 
 # %%
 figure, axes = plt.subplots(figsize=(8, 4.5))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.errors import FAILED, Fault
@@ -95,7 +96,25 @@ def plan(
         )
         for config, place in zip(requested, places, strict=True)
     ]
-    return Plan(out, tuple(jobs))
+    return Plan(out, tuple(_with_initial(job) if job.config.start_from else job for job in jobs))
+
+
+def _with_initial(job: Job) -> Job:
+    """The job with the parameters of the run that its configuration starts from; Fault where they do not fit."""
+    path = job.config.start_from
+    if folders.read(job.folder) is not None:  # it has started, and goes on from its own checkpoints
+        return job
+    try:
+        networks = [open_run(path, index).params for index in range(job.config.num_seeds)]
+    except Fault as fault:
+        raise Fault(f"--start-from: {fault}") from fault
+    expected = jax.eval_shape(job.parts.model.init, jax.random.key(0))
+    found = jax.eval_shape(lambda: networks[0])
+    if jax.tree.structure(found) != jax.tree.structure(expected) or found != expected:
+        raise Fault(
+            f"--start-from: {path} has other parameters than {job.label}; give a run of the same cell and sizes"
+        )
+    return dataclasses.replace(job, initial=jax.tree.map(lambda *leaves: jnp.stack(leaves), *networks))
 
 
 def run(

@@ -1,6 +1,5 @@
 """Every experiment: what it declares, its help, its smoke preset; and a stranger's cell beside ours."""
 
-import dataclasses
 import json
 import re
 import sys
@@ -12,7 +11,9 @@ from lab_runs import heard, run, summary
 import recurrent as rec
 from experiments.__main__ import main
 from experiments.lab import cli
-from experiments.lab.plan.experiment import load_experiment, names, section
+from experiments.lab.plan import configs
+from experiments.lab.plan.experiment import section
+from experiments.lab.plan.finding import load_experiment, names
 from recurrent.testing.contract import check_cell
 
 pytest_plugins = ["lab_fixtures"]
@@ -47,12 +48,11 @@ def test_help_shows_every_flag_with_its_meaning_and_default(name):
     shown = heard(lambda: cli.main(experiment, ["--help"]))
     assert shown.code == 0
     words = " ".join(shown.out.split())
-    for field in dataclasses.fields(experiment.config):
-        if field.name != "cell":
-            flag = f"--{field.name.replace('_', '-')}"
-            default = getattr(experiment.presets["default"], field.name)
+    for name, default in configs.flat(experiment.presets["default"]).items():
+        if name != "cell":
+            flag = f"--{name.replace('_', '-')}"
             assert re.search(rf"{flag} [^│]*│?.*?\(default: {re.escape(str(default))}", words), flag
-    for flag in ("--cell", "--out", "--device", "--on-this-machine", "--no-progress"):
+    for flag in ("--cell", "--out", "--plan", "--device", "--on-this-machine", "--no-progress"):
         assert flag in words
 
 
@@ -74,7 +74,6 @@ def test_the_smoke_preset_ends_with_a_summary_and_pictures(name, compile_once, t
 
 
 CELL = """
-import dataclasses
 from typing import Any, NamedTuple
 import jax, jax.numpy as jnp
 import recurrent as rec

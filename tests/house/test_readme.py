@@ -6,6 +6,8 @@ import shlex
 import code_blocks
 from places import ROOT
 
+import recurrent as rec
+
 README = (ROOT / "README.md").read_text()
 
 
@@ -71,3 +73,7 @@ def test_readme_names_both_lanes():
     assert {"make test", "make test-medium", "make demo"} <= {
         " ".join(words[:2]) for words in commands(README)
     }
+
+
+def test_readme_counts_the_cells():
+    assert f"{len(rec.CELLS)} cells" in README

@@ -154,6 +154,9 @@ def test_a_damaged_neighbour_is_named_and_left_out_of_the_table(finished):
     damage(finished / "elman", 40)
     outcome = run(finished, "--cell", "elman(input_init=('uniform',))")
     assert (outcome.code, outcome.errors) == (0, [])
-    assert "elman: its newest good checkpoint is not the one of its summary" in outcome.notices[-1]
+    assert (
+        "elman: its newest good checkpoint has other parameters than its summary.json says"
+        in outcome.notices[-1]
+    )
     table = json.loads((finished / "table.json").read_text())
     assert [row["cell"] for row in table] == ["elman(input_init=('uniform',))"]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab_runs import (
@@ -34,6 +35,7 @@ from lab_runs import (
 
 from experiments.errors import Fault
 from experiments.lab.plan import cell_names
+from experiments.lab.plan.grids import folder_names
 from experiments.lab.run import open_run
 from experiments.lab.training import driver
 
@@ -159,7 +161,7 @@ def test_a_folder_gains_another_cell_and_keeps_the_first(finished):
     assert digest(finished / "elman") == before
     table = json.loads((finished / "table.json").read_text())
     assert sorted(row["cell"] for row in table) == ["elman", other]
-    assert hashes(finished / cell_names.folder_names([cell_names.parse_cell(other)])[0]) != hashes(
+    assert hashes(finished / folder_names([cell_names.label(cell_names.parse_cell(other))])[0]) != hashes(
         finished / "elman"
     )
     before = digest(finished)
@@ -231,9 +233,9 @@ def test_damage_then_a_kill_after_the_rewritten_step_goes_on_from_there(tmp_path
     with pytest.MonkeyPatch.context() as patch:
         train = driver._Driver.train
 
-        def seen(self: driver._Driver, progress: bool) -> None:
+        def seen(self: driver._Driver, bar: Any) -> None:
             restored.append(self.update)
-            train(self, progress)
+            train(self, bar)
 
         patch.setattr(driver._Driver, "train", seen)
         assert_done(run(out, *flags))
@@ -248,7 +250,7 @@ def test_other_versions_are_warned_of_and_mark_the_summary(unfinished, finished)
     with when_row(30, lambda: os.kill(os.getpid(), signal.SIGTERM)):
         outcome = run(unfinished)
     assert outcome.code == 143
-    assert outcome.notices == [f"warning: {note}: the bits will differ from those of an unbroken run"]
+    assert outcome.notices == [f"warning: {note}: the bits may differ from those of an unbroken run"]
     assert_done(run(unfinished))  # the mark stays, although nothing differs any more
     assert summary(place)["notes"] == [note]
     assert hashes(place) == hashes(finished / "elman")

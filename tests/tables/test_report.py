@@ -8,7 +8,7 @@ import pytest
 from experiments.errors import Fault
 from experiments.lab import cli
 from experiments.lab.plan import configs
-from experiments.lab.plan.experiment import load_experiment
+from experiments.lab.plan.finding import load_experiment
 from experiments.tables import catalogue, report
 
 RESULTS = sorted(report.RESULTS.rglob("*.json"))

@@ -83,9 +83,9 @@ class Config:
     hidden_size: Positive = 64
     """Size of the state, in units."""
     num_updates: Positive = 1000
-    """Optimizer steps."""
+    """Number of optimizer steps."""
     batch_size: Positive = 64
-    """Sequences an update."""
+    """Sequences per update."""
     optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
     """Update rule; rmsprop with decay 0.9."""
     learning_rate: PositiveFloat = 1e-3
@@ -93,11 +93,11 @@ class Config:
     clip_norm: PositiveFloat | None = 1.0
     """Largest 2-norm of the whole gradient; None: not clipped."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """Of the learning rate over num_updates; cosine ends at 0."""
+    """Course of the learning rate over num_updates; cosine falls to 0."""
     seed: Seed = 0
-    """Of the first network; network i starts from seed + i."""
+    """Seed of the first network; network i starts from seed + i."""
     num_seeds: Positive = 1
-    """Networks, trained side by side."""
+    """Number of networks, each from a seed of its own."""
     log_every: Positive = 50
     """Updates between two lines of training metrics."""
     eval_every: Positive = 100
@@ -105,19 +105,21 @@ class Config:
     checkpoint_every: Positive = 500
     """Updates between two checkpoints; a multiple of log_every."""
     evaluation_batch_size: Positive = 256
-    """Sequences a batch of an evaluation."""
+    """Sequences per batch of an evaluation."""
     evaluation_seed: Seed = 0
-    """Of the validation and test draws: the same for all seeds and cells."""
+    """Seed of the validation and test sequences, the same for all networks and cells."""
     select: Literal["last", "validation"] = "last"
-    """Which parameters are tested: the last, or those of the lowest validation loss."""
+    """Parameters that are tested: the last, or those of the lowest validation loss."""
     solver: Literal["auto", "sequential", "checkpointed", "associative"] = "auto"
-    """How the recurrence is computed."""
+    """Solver of the recurrence: a way to compute it; all give the same numbers."""
+    start_from: str = ""
+    """Folder of a run whose networks this one starts from, network i from network i; empty: from new parameters."""
     stop: Literal["updates", "solved"] = "updates"
     """End of the run. updates: after num_updates; solved: as soon as every network is solved, at an evaluation."""
     gradient: str = "bptt"
-    """What an update follows. bptt: the loss of a batch goes back through all of its steps. truncated(k1=5,k2=10):
-    every k1 steps, the losses of the last k1 steps go back through the last k2 >= k1, whose first state is a
-    constant; windows end with the batch. rtrl, uoro, snap1, eprop: the cell's gradient travels forward in time."""
+    """Gradient that an update follows. bptt: through all steps of the batch. truncated(k1=5,k2=10): every k1 steps, the
+    losses of the last k1 steps go back through the last k2 >= k1 steps, whose first state is a constant; windows end
+    with the batch. rtrl, uoro, snap1, eprop: forward in time, by the rule of that name."""
 
     def __post_init__(self) -> None:
         """Check what concerns two fields, and the gradient."""
@@ -137,7 +139,7 @@ class Config:
         return dataclasses.replace(self, cell=spec)
 
 
-LATER: dict[str, Any] = {"gradient": "bptt", "stop": "updates"}
+LATER: dict[str, Any] = {"gradient": "bptt", "start_from": "", "stop": "updates"}
 """Fields that runs were stored without, and the values with which those ran: at them a field enters neither a stored
 configuration nor a hash, so that such a run keeps its folder."""
 
@@ -251,7 +253,7 @@ def config_hash(config: Config, varying: Collection[str] = ()) -> str:
 
     Of the ``varying`` fields only the names count, so that a grid with one more value finds the same folder.
     """
-    same = identity(config)
+    same = {*identity(config), "num_updates"} if "schedule" in varying else identity(config)
     apart = {"cell", *varying}
     shared: dict[str, Any] = {
         key: value for key, value in as_json(config).items() if key in same and key not in apart

@@ -24,3 +24,5 @@ class Job:
     parts: Parts
     data: Any
     resolved: Resolved
+    initial: Any = None
+    """Parameters of all networks, stacked, where the run starts from those of another; else None."""

@@ -107,13 +107,25 @@ class _Driver:
         first = job.config.seed
         keys = jax.vmap(jax.random.key)(jnp.arange(first, first + self.num_networks))
         self._kept, self._filled = _fillers(job.config.num_seeds, self.num_networks)
-        networks, self.wall_seconds = self._restored(self.programs.init(keys, job.config.learning_rate))
+        networks = self._started(self.programs.init(keys, job.config.learning_rate))
+        networks, self.wall_seconds = self._restored(networks)
         self.saved_at = checkpoints.latest()
         self.update = self.saved_at or 0
         evaluation_key = jax.random.key(job.config.evaluation_seed)
         self.networks, (self.data, self.key) = seeds.place(networks, (job.data, evaluation_key), mapping)
         self.records = Records(job.folder / folders.METRICS, -1 if self.saved_at is None else self.saved_at)
         self.pace = Pace(job.folder / folders.PROGRESS, job.label, self.update, job.config.num_updates)
+
+    def _started(self, networks: Any) -> Any:
+        """New networks, with the parameters of another run where the run starts from one."""
+        if self.job.initial is None:
+            return networks
+        params = self._filled(self.job.initial, networks.params)
+        records = networks.records
+        if self.trainer.keeps_best:
+            records = records._replace(best_params=jax.tree.map(jnp.copy, params))
+        # copies, for training gives the memory of its networks away
+        return networks._replace(params=jax.tree.map(jnp.copy, params), records=records)
 
     def _restored(self, networks: Any) -> tuple[Any, float]:
         """The newest networks that an unbroken run of this length meets, and their seconds; else those given."""

@@ -12,8 +12,8 @@ from experiments.adding_problem import AddingConfig
 from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.plan.cell_names import parse_cell
-from experiments.lab.plan.configs import Config, Positive, frozen
-from experiments.lab.plan.experiment import load_experiment, names
+from experiments.lab.plan.configs import Config, Positive, configuration
+from experiments.lab.plan.finding import load_experiment, names
 
 PRESETS = [(name, preset) for name in names() for preset in load_experiment(name).presets]
 
@@ -34,6 +34,7 @@ OTHERS = {
     "schedule": "cosine",
     "clip_norm": None,
     "select": "validation",
+    "stop": "solved",
     "solver": "sequential",
     "gradient": "rtrl",
     "variant": "anywhere",
@@ -44,16 +45,20 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(AddingConfig)])
-def test_every_field_but_the_number_of_updates_makes_another_run(field):
+@pytest.mark.parametrize("field", configs.flat(AddingConfig()))
+def test_every_field_but_those_that_say_how_long_makes_another_run(field):
     config = AddingConfig()
-    other = dataclasses.replace(config, **{field: OTHERS.get(field, (getattr(config, field) and 999) or 1)})
+    value = configs.flat(config)[field]
+    other = configs.changed(config, **{field: OTHERS.get(field, (value and 999) or 1)})
     assert other != config
-    assert (configs.identity(other) != configs.identity(config)) == (field != "num_updates")
+    length = field in ("num_updates", "stop")
+    assert (configs.identity(other) != configs.identity(config)) == (not length)
     # a folder may hold several cells
-    assert (configs.config_hash(other) != configs.config_hash(config)) == (
-        field not in ("num_updates", "cell")
-    )
+    same = length or field == "cell"
+    assert (configs.config_hash(other) != configs.config_hash(config)) == (not same)
+    # and, of what varies there, the names alone count
+    assert configs.config_hash(other, [field]) == configs.config_hash(config, [field])
+    assert (configs.config_hash(config, [field]) != configs.config_hash(config)) == (field != "cell")
 
 
 def test_under_a_schedule_the_number_of_updates_counts():
@@ -64,9 +69,9 @@ def test_under_a_schedule_the_number_of_updates_counts():
 
 
 HASH = """
-from experiments.adding_problem import DEFAULT
+from experiments.adding_problem import AddingConfig
 from experiments.lab.plan.configs import config_hash
-print(config_hash(DEFAULT))
+print(config_hash(AddingConfig()))
 """
 
 
@@ -86,12 +91,12 @@ def test_a_hash_is_the_same_in_every_process():
 
 
 def test_a_hash_does_not_depend_on_the_order_of_the_fields():
-    @frozen
+    @configuration()
     class First(Config):
         one: Positive = 1
         two: Positive = 2
 
-    @frozen
+    @configuration()
     class Second(Config):
         two: Positive = 2
         one: Positive = 1

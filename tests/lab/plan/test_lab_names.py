@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import recurrent as rec
 from experiments.errors import Fault
 from experiments.lab.plan import cell_names
-from experiments.lab.plan.cell_names import CellSpec, build, folder_names, label, parse_cell
+from experiments.lab.plan.cell_names import CellSpec, build, label, parse_cell
+from experiments.lab.plan.grids import folder_names
 
 STRANGER = """
 import dataclasses
@@ -87,37 +88,32 @@ def test_a_label_is_the_name_with_what_is_not_default_in_the_order_of_the_builde
 
 def test_folder_names_are_labels_without_what_a_file_system_dislikes():
     texts = ["elman", "lstm(forget_bias=-5)", "lstm(forget_bias=('chrono', 100))"]
-    names = folder_names(map(parse_cell, texts))
+    names = folder_names([label(parse_cell(text)) for text in texts])
     assert names == ["elman", "lstm-forget_bias=-5-", "lstm-forget_bias=--chrono---100--"]
 
 
 def test_labels_that_collide_as_folders_get_four_digits_of_their_hash():
     specs = [CellSpec("lstm", (("name", "a b"),)), CellSpec("lstm", (("name", "a-b"),)), CellSpec("elman")]
-    first, second, third = folder_names(specs)
+    labels = list(map(label, specs))
+    first, second, third = folder_names(labels)
     assert first != second and third == "elman"
     for name in (first, second):
         assert re.fullmatch(r"lstm-name=-a-b---[0-9a-f]{4}", name)
-    assert folder_names(reversed(specs)) == [third, second, first]
+    assert folder_names(labels[::-1]) == [third, second, first]
 
 
 def test_a_long_label_is_cut_and_told_apart_by_its_hash():
-    specs = [CellSpec("lstm", (("name", "x" * 300 + end),)) for end in "ab"]
-    first, second = folder_names(specs)
+    labels = [label(CellSpec("lstm", (("name", "x" * 300 + end),))) for end in "ab"]
+    first, second = folder_names(labels)
     assert first != second and max(len(first), len(second)) <= 255
-    assert folder_names(specs[:1]) == [first]
+    assert folder_names(labels[:1]) == [first]
 
 
 @given(st.lists(st.text(alphabet=string.printable, max_size=300), min_size=1, max_size=5, unique=True))
 def test_different_labels_never_share_a_folder(values):
-    names = folder_names([CellSpec("lstm", (("name", value),)) for value in values])
+    names = folder_names([label(CellSpec("lstm", (("name", value),))) for value in values])
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9._=-]{1,255}", name) for name in names)
-
-
-def test_the_same_label_twice_is_a_fault():
-    with pytest.raises(Fault, match=r"^--cell: lstm\(forget_bias=5\) is given twice$") as raised:
-        folder_names([parse_cell("lstm(forget_bias=5)"), parse_cell("lstm(peepholes=False,forget_bias=5)")])
-    assert raised.value.code == 2
 
 
 def test_a_strangers_class_and_function_are_cells_with_a_source(stranger):
@@ -125,7 +121,7 @@ def test_a_strangers_class_and_function_are_cells_with_a_source(stranger):
     assert spec.is_foreign and spec.name == "names_stranger:Mine" and spec.options == (("scale", 3.0),)
     cell = build(spec, 2, 5)
     assert (type(cell).__name__, cell.hidden_size, cell.scale) == ("Mine", 5, 3.0)
-    assert folder_names([spec]) == ["names_stranger-Mine-scale=3.0-"]
+    assert folder_names([label(spec)]) == ["names_stranger-Mine-scale=3.0-"]
     assert cell_names.from_json(spec.as_json()) == spec
     made = parse_cell("names_stranger:make(kind='any', scale=1)")
     assert made.options == (("kind", "any"),)

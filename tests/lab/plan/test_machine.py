@@ -1,5 +1,6 @@
 """`lab.start` in processes where JAX has not started: devices, cores, what differs, and what is said about it."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -11,13 +12,17 @@ from lab_runs import ROOT, one_core
 
 from experiments.errors import Fault
 from experiments.lab.plan import machine
+from experiments.lab.plan.resolved import Machine
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+HERE = {"device_kind": "cpu", "num_cores": CORES, "num_devices": CORES, "versions": machine.versions()}
 
 PROBE = """
 import json, os, sys
 from experiments.errors import Fault
 from experiments.lab import start
+from experiments.lab.plan.resolved import Machine
 said = []
 for call in json.loads(sys.argv[1]):
     if call == "jax":
@@ -25,9 +30,10 @@ for call in json.loads(sys.argv[1]):
         said.append(len(jax.devices()))
     else:
         try:
-            resolved, notes = start(**call)
+            earlier = {"earlier": Machine(**call.pop("earlier"))} if "earlier" in call else {}
+            machine, notes = start(**call, **earlier)
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-            said.append({**resolved, "notes": notes, "cores": cores})
+            said.append({**vars(machine), "notes": notes, "cores": cores})
         except Fault as fault:
             said.append(f"{fault.code}: {fault}")
 print(json.dumps(said))
@@ -52,13 +58,14 @@ def test_every_core_is_a_device_and_a_second_start_says_nothing():
     (first, second), err = started({}, {})
     assert (first["num_cores"], first["num_devices"], first["device_kind"]) == (CORES, CORES, "cpu")
     assert first["versions"] == machine.versions()
+    assert (first["cpu"], first["source_sha256"]) == (machine.cpu_model(), machine.source_sha256())
     assert first["notes"] == [] and second == first and err == ""
 
 
-def test_what_was_resolved_before_is_had_again():
-    resolved = {"device_kind": "cpu", "num_cores": 1, "num_devices": 3, "versions": machine.versions()}
-    (found, count), err = started({"device": "cpu", "resolved": resolved}, "jax")
-    assert {name: found[name] for name in resolved} == resolved
+def test_an_earlier_machine_is_had_again():
+    earlier = {"device_kind": "cpu", "num_cores": 1, "num_devices": 3, "versions": machine.versions()}
+    (found, count), err = started({"device": "cpu", "earlier": earlier}, "jax")
+    assert {name: found[name] for name in earlier} == earlier
     assert found["notes"] == [] and err == "" and count == 3
     assert found["cores"] in (1, None)  # a machine with more restricts itself
 
@@ -66,7 +73,7 @@ def test_what_was_resolved_before_is_had_again():
 def test_where_jax_runs_already_it_is_said_once():
     with one_core():
         (count, first, second), err = started(
-            "jax", {"resolved": {"num_devices": 2}, "on_this_machine": True}, {}
+            "jax", {"earlier": {**HERE, "num_cores": 1, "num_devices": 2}, "on_this_machine": True}, {}
         )
     assert count == first["num_devices"] == second["num_devices"] == 1
     assert first["notes"] == ["the run was started with this many devices: 2, here is 1"]
@@ -80,8 +87,8 @@ def test_where_jax_runs_already_as_it_would_nothing_is_said():
 
 
 def test_a_machine_that_cannot_offer_it_refuses_or_notes_it():
-    resolved = {"device_kind": "Abacus", "num_cores": CORES + 1, "num_devices": CORES + 1}
-    (refused, found), err = started({"resolved": resolved}, {"resolved": resolved, "on_this_machine": True})
+    earlier = {**HERE, "device_kind": "Abacus", "num_cores": CORES + 1, "num_devices": CORES + 1}
+    (refused, found), err = started({"earlier": earlier}, {"earlier": earlier, "on_this_machine": True})
     difference = "the run was started on the device Abacus, here is cpu"
     assert refused == f"2: {difference}; --on-this-machine goes on with other bits"
     cores = f"the run was started with this many cores: {CORES + 1}, here is {CORES}"
@@ -98,27 +105,40 @@ def test_missing_devices_are_named():
     assert nothing.startswith("2: --device: JAX finds no device: ") and "abacus" in nothing
 
 
-def test_other_versions_are_notes_and_one_warning(capsys):
+NOW = Machine("cpu", 2, 2, {"jax": "2", "numpy": "1"}, "Abacus 2", "cafe")
+
+
+@pytest.mark.parametrize(
+    ("change", "note"),
+    [
+        (
+            {"versions": {"jax": "1", "numpy": "1", "optax": "9"}},
+            "versions changed: jax 1 -> 2, optax 9 -> absent",
+        ),
+        ({"cpu": "Abacus 1"}, "the processor changed: Abacus 1 -> Abacus 2"),
+        ({"source_sha256": "beef"}, "the code of this project has changed"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_changes_bits_but_not_results_is_a_note_and_one_warning(change, note, capsys):
     machine._say_once.cache_clear()
-    now = {"device_kind": "cpu", "num_cores": 2, "num_devices": 2, "versions": {"jax": "2", "numpy": "1"}}
-    then = {**now, "versions": {"jax": "1", "numpy": "1", "optax": "9"}}
-    note = "versions changed: jax 1 -> 2, optax 9 -> absent"
     for _ in range(2):
-        assert machine.compare(then, now, on_this_machine=False) == [note]
-    assert capsys.readouterr().err == f"warning: {note}: the bits will differ from those of an unbroken run\n"
-    assert machine.compare(now, now, on_this_machine=False) == []
-    assert machine.compare({}, now, on_this_machine=False) == []
+        assert machine.compare(dataclasses.replace(NOW, **change), NOW, on_this_machine=False) == [note]
+    said = f"warning: {note}: the bits may differ from those of an unbroken run\n"
+    assert capsys.readouterr().err == said
 
 
-@pytest.mark.parametrize("name", machine.MACHINE)
+def test_what_earlier_runs_did_not_store_is_not_compared():
+    assert machine.compare(NOW, NOW, on_this_machine=False) == []
+    bare = dataclasses.replace(NOW, cpu=None, source_sha256=None)
+    assert machine.compare(bare, NOW, on_this_machine=False) == []
+
+
+@pytest.mark.parametrize("name", machine.DECISIVE)
 def test_each_part_of_the_machine_counts(name):
-    now = {"device_kind": "cpu", "num_cores": 2, "num_devices": 2, "versions": {}}
-    then = {**now, name: 7}
-    with pytest.raises(
-        Fault, match=f"{machine.MACHINE[name]} 7, here is {now[name]}; --on-this-machine"
-    ) as raised:
-        machine.compare(then, now, on_this_machine=False)
+    then = dataclasses.replace(NOW, **{name: 7})
+    difference = f"the run was started {machine.DECISIVE[name]} 7, here is {getattr(NOW, name)}"
+    with pytest.raises(Fault, match=f"^{difference}; --on-this-machine") as raised:
+        machine.compare(then, NOW, on_this_machine=False)
     assert raised.value.code == 2
-    assert machine.compare(then, now, on_this_machine=True) == [
-        f"the run was started {machine.MACHINE[name]} 7, here is {now[name]}"
-    ]
+    assert machine.compare(then, NOW, on_this_machine=True) == [difference]

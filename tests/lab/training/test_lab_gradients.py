@@ -16,7 +16,7 @@ from experiments.adding_problem import AddingConfig
 from experiments.errors import Fault
 from experiments.lab import cli
 from experiments.lab.plan import configs
-from experiments.lab.plan.experiment import load_experiment
+from experiments.lab.plan.finding import load_experiment
 from experiments.lab.plan.rules import label, parse
 from experiments.lab.training.gradient_rules import through
 from experiments.lab.training.trainer import Trainer

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from recurrent.arrays import Key
-from recurrent.cell import Cell, Noisy
-from recurrent.wrappers.base import Wrapper, state_fields
+from recurrent.cell import Cell
+from recurrent.wrappers.base import NoisyWrapper, state_fields
 
 __all__ = ["Zoneout", "zoneout"]
 
@@ -21,7 +21,7 @@ class ZoneoutInput(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Zoneout(Wrapper):
+class Zoneout(NoisyWrapper):
     """State entries that keep their old value at random; see `zoneout`."""
 
     rates: tuple[tuple[str, float | int], ...] = ()
@@ -37,11 +37,8 @@ class Zoneout(Wrapper):
 
     def project(self, weights: Any, x: Any) -> ZoneoutInput:
         """The cell's own projection beside the noise."""
-        x, noise = Noisy.of(x)
-        own, inner = (None, None) if noise is None else noise
-        return ZoneoutInput(
-            own, self.cell.project(weights, Noisy(x, inner) if self.cell.is_stochastic else x)
-        )
+        own, x, inner = self.unpair(x)
+        return ZoneoutInput(own, self.project_inside(weights, x, inner))
 
     def next_state(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
         """New values where the noise says so; their expectation where there is none."""
@@ -59,21 +56,14 @@ class Zoneout(Wrapper):
         """Read from the state after zoneout."""
         return self.cell.output(weights, state, u.u)
 
-    def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """``(which entries keep their value, the noise of the cell inside)``."""
-        key_own, key_inner = jax.random.split(key)
+    def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> dict[str, Any]:
+        """For each field with a rate, which of its entries keep their old value: truth values ``[t, *b, ...]``."""
         fields = state_fields(self.cell)
-        own = {}
+        keep = {}
         for index, (name, rate) in enumerate(self.rates):
             shape = (num_steps, *batch_shape, *fields[name].shape)
-            own[name] = jax.random.bernoulli(jax.random.fold_in(key_own, index), rate, shape)
-        stochastic = self.cell.is_stochastic
-        return own, self.cell.noise(key_inner, num_steps, batch_shape, reset) if stochastic else None
-
-    @property
-    def is_stochastic(self) -> bool:
-        """It is."""
-        return True
+            keep[name] = jax.random.bernoulli(jax.random.fold_in(key, index), rate, shape)
+        return keep
 
 
 def zoneout(cell: Cell, **rates: float | int) -> Zoneout:

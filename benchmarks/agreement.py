@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
+from benchmarks.rows import kept
 
 SOLVERS = (
     rec.Sequential(projection=None),
@@ -66,7 +67,7 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
     about = {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "steps": STEPS, "batch": BATCH}
-    rows: list[dict[str, Any]] = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    rows = kept(options.out, about["device"])
     known = {row["cell"] for row in rows}
     for name in [name for name in options.cells if name not in known]:
         cell = rec.CELLS[name](3, 4)

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
+from benchmarks.rows import kept
 from experiments.tables.catalogue import num_parameters
 from experiments.tables.measured import wide_cell
 
@@ -95,7 +96,7 @@ def main() -> None:
     parser.add_argument("--cell", nargs="*", default=list(rec.CELLS))
     options = parser.parse_args()
     about = {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rounds": options.rounds}
-    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    rows = kept(options.out, about["device"])
     todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
     lstm = plan("lstm", rec.Sequential())
     seconds(*lstm)

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import optax
 
 import recurrent as rec
+from benchmarks.rows import kept
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import Recurrent
@@ -151,7 +152,7 @@ def main() -> None:
     budget = BUDGETS[options.budget]
     about = {"task": f"adding, T = {budget.num_steps}", "baseline": error_of_one(budget)}
     about |= {"device": jax.default_backend(), **budget._asdict(), "lags": looks_at(budget)}
-    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    rows = kept(options.out, about["device"])
     todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(options.workers, spawn, _one_thread) as pool:

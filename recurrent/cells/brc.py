@@ -109,7 +109,7 @@ class NBRC(Cell):
     """Neuromodulated bistable recurrent cell: the whole state sets the feedback and the gate of every unit.
 
     Equations and source: the head of this module. ``prepare`` pads b with zeros for the candidate.
-    Learning rate: as of `BRC`, Adam at 1e-3.
+    Learning rate: as for `BRC`, Adam at 1e-3.
 
     >>> cell = NBRC(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

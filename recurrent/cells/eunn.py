@@ -63,7 +63,7 @@ def num_angles(style: str, capacity: int, size: int) -> int:
 
 
 def rotate(rows: Inexact[Array, "*b h"], rotation: Rotation, style: str) -> Inexact[Array, "*b h"]:
-    """F_L ... F₁ at every row; the angles stand layer by layer, and in the order of their first coordinates.
+    """Every row after the rotations F₁, ..., F_L; angles stand layer by layer, in the order of their first coordinates.
 
     >>> quarter = Rotation(jnp.zeros(1), jnp.ones(1), jnp.ones(1))
     >>> rotate(jnp.array([1.0, 2.0, 3.0]), quarter, "tunable").tolist()

@@ -145,7 +145,7 @@ class FastGRNN(_Fast):
     ``local_fields``: the scalars act on every unit.
     Initialisation: W_x and W_h from N(0, 0.1²) and biases 1, the authors' code's, which names ``zeta`` 6 and ``nu`` -6
     as what to try next.
-    Learning rate: as of `FastRNN`, Adam at 1e-2, a tenth of it from epoch 200 of 300 on.
+    Learning rate: as for `FastRNN`, Adam at 1e-2, a tenth of it from epoch 200 of 300 on.
 
     >>> cell = FastGRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

@@ -166,7 +166,7 @@ def symmetric(key: Key, shape: tuple[int, ...], bound: float | int) -> Array:
 
 
 def in_turn(values: tuple[float | int, ...], drawn: Float[Array, " blocks"]) -> Float[Array, " blocks"]:
-    """``values`` repeated over the blocks; what was drawn where there are none."""
+    """The biases of the blocks: ``values`` in turn, or ``drawn`` where there are no values."""
     if not values:
         return drawn
     return jnp.array([float(values[k % len(values)]) for k in range(len(drawn))], drawn.dtype)

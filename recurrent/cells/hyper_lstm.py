@@ -109,7 +109,7 @@ class HyperLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HyperLSTM(Cell):
-    """The HyperLSTM.
+    """Long short-term memory whose weights are scaled at each step by a second, smaller one.
 
     Equations and source: the head of this module. ``small_size`` units in the small network, which scales the main one
     through ``embedding_size`` numbers n. At the start all scales are 0.1 and nothing depends on ĥ. Forget biases start
@@ -248,6 +248,6 @@ def _blocks(z: Float[Array, "*b gates"]) -> Float[Array, "*b 4 h"]:
 def _remember(
     z: Float[Array, "*b 4 h"], c: Float[Array, "*b h"]
 ) -> tuple[Float[Array, "*b h"], Float[Array, "*b h"]]:
-    """The new memory, and the opened output gate."""
+    """``(c', σ(o))``: the new memory, and the opened output gate."""
     i, f, g, o = (z[..., k, :] for k in range(4))
     return jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g), jax.nn.sigmoid(o)

@@ -58,7 +58,7 @@ class LinearLMUState(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def legendre_delay(order: int, theta: float | int) -> tuple[np.ndarray, np.ndarray]:
-    """Ā [order, order] and B̄ [order] in float64, read-only; ``theta`` is the window in steps.
+    """The matrices Ā [order, order] and B̄ [order] in float64, read-only; ``theta`` is the window in steps.
 
     >>> a, b = legendre_delay(1, 2.0)
     >>> np.allclose(a, [[np.exp(-0.5)]]), np.allclose(b, [1 - np.exp(-0.5)])

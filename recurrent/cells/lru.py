@@ -111,5 +111,5 @@ class LRU(ComplexDiagonal):
 
 
 def _above_zero(key: Key, size: int) -> Float[Array, " n"]:
-    """Uniform in (0, 1): the logarithm of what is drawn has to be finite."""
+    """Numbers drawn uniformly from (0, 1), never 0: their logarithm has to be finite."""
     return jax.random.uniform(key, (size,), minval=jnp.finfo(jnp.float32).eps)

@@ -182,7 +182,7 @@ def _sums(
     mu: Float[Array, "n h"],
     e: Float[Array, "n h"],
 ) -> tuple[Float[Array, "*b h"], Float[Array, "*b h"]]:
-    """Σᵢ g[i, j] e[i, j] and Σᵢ g[i, j]."""
+    """The sums over presynaptic units i of g[i, j] e[i, j] and of the conductance g[i, j]."""
     conductance = w * jax.nn.sigmoid(s * (v[..., None] - mu))
     return jnp.sum(conductance * e, axis=-2), jnp.sum(conductance, axis=-2)
 

@@ -137,8 +137,8 @@ class MinLSTM(_MinGated):
 
     Equations and source: the head of this module. ``forget_bias`` as in `MinGRU`: the biases start at
     b_f = ``forget_bias`` and b_i = -``forget_bias``, whose normalised gate f' is σ(``forget_bias``).
-    Initialisation: as of `MinGRU`; the authors' code can raise b_f alone, by 3 in that copy of its settings.
-    Learning rate: as of `MinGRU`, AdamW at 3e-4.
+    Initialisation: as for `MinGRU`; the authors' code can raise b_f alone, by 3 in that copy of its settings.
+    Learning rate: as for `MinGRU`, AdamW at 3e-4.
 
     >>> cell = MinLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))

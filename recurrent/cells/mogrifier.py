@@ -206,7 +206,7 @@ class MogrifierLSTM(Cell):
 
 
 def _gate(z: Array, rounds: tuple[tuple[Array, ...], Array], index: int) -> Array:
-    """2 σ(z Q + s), between 0 and 2."""
+    """The gate of one round, 2 σ(z Q + s), between 0 and 2."""
     matrices, shifts = rounds
     for matrix in matrices:
         z = z @ matrix[index]

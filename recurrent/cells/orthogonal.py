@@ -44,7 +44,7 @@ _SMOOTHING = 0.01
 
 
 def modrelu(z: Float[Array, "*b h"], b: Float[Array, " h"]) -> Float[Array, "*b h"]:
-    """relu(|z| + b) sign(z); 0 at z = 0.
+    """The modReLU of real numbers, relu(|z| + b) sign(z), which is 0 at z = 0.
 
     >>> modrelu(jnp.array([-3.0, 0.0, 0.5]), jnp.array([-1.0, 1.0, -1.0])).tolist()
     [-2.0, 0.0, 0.0]
@@ -53,7 +53,7 @@ def modrelu(z: Float[Array, "*b h"], b: Float[Array, " h"]) -> Float[Array, "*b 
 
 
 def complex_modrelu(z: Complex[Array, "*b h"], b: Float[Array, " h"]) -> Complex[Array, "*b h"]:
-    """z relu(m + b) / m with m = √(|z|² + 0.01 / h)."""
+    """The modReLU of complex numbers, z relu(m + b) / m with m = √(|z|² + 0.01 / h)."""
     modulus = jnp.sqrt(z.real**2 + z.imag**2 + _SMOOTHING / z.shape[-1])
     return z * (jax.nn.relu(modulus + b) / modulus)
 
@@ -83,7 +83,9 @@ def rotation_planes(values: Float[Array, " m"], size: int) -> Float[Array, " n"]
 
 
 def refined(w: Inexact[Array, "h h"]) -> Inexact[Array, "h h"]:
-    """W (3 - WᴴW) / 2: of an error ε in WᴴW = 1 about ε² is left, at full precision on every device."""
+    """A matrix nearer to unitary than W, W (3 - WᴴW) / 2: of an error ε in WᴴW = 1 about ε² is left, at full precision
+    on every device.
+    """
     exact = jax.lax.Precision.HIGHEST
     gram = jnp.matmul(w.conj().T, w, precision=exact)
     return jnp.matmul(w, 1.5 * jnp.eye(w.shape[0], dtype=w.dtype) - 0.5 * gram, precision=exact)

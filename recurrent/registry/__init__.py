@@ -18,7 +18,7 @@ from recurrent.registry import (
     reservoirs,
     simple,
 )
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["CELLS", "ENTRIES", "INITIALIZERS", "Entry", "entries", "entry"]
 

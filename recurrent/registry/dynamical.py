@@ -9,7 +9,7 @@ from recurrent.cells.linoss import LinOSS
 from recurrent.cells.lipschitz import LipschitzRNN
 from recurrent.cells.ltc import LTC
 from recurrent.cells.unicornn import UnICORNN
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

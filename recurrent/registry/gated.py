@@ -9,7 +9,7 @@ from recurrent.cells.nru import NRU
 from recurrent.cells.qrnn import QRNN
 from recurrent.cells.rhn import RHN
 from recurrent.cells.sru import SRU
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

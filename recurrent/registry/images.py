@@ -1,7 +1,7 @@
 """Networks that read images over time."""
 
 from recurrent.cells.conv import ConvGRU, ConvLSTM
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

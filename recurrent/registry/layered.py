@@ -1,7 +1,7 @@
 """What wrappers and layers make of the cells of other families."""
 
 from recurrent import recipes
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

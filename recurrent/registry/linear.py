@@ -7,7 +7,7 @@ from recurrent.cells.rg_lru import RGLRU
 from recurrent.cells.s4d import S4D
 from recurrent.cells.s5 import S5
 from recurrent.cells.s6 import S6
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

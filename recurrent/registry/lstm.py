@@ -14,7 +14,7 @@ from recurrent.cells.multiplicative_lstm import MultiplicativeLSTM
 from recurrent.cells.phased_lstm import PhasedLSTM
 from recurrent.cells.slstm import SLSTM
 from recurrent.cells.ur_lstm import URLSTM
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

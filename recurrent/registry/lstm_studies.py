@@ -2,7 +2,7 @@
 
 from recurrent.cells import lstm_studies as studies
 from recurrent.cells.mut import MUT1, MUT2, MUT3
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

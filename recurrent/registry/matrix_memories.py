@@ -4,7 +4,7 @@ from recurrent import recipes
 from recurrent.cells.delta_net import DeltaNet
 from recurrent.cells.linear_attention import LinearAttention, gated_linear_attention, retention
 from recurrent.cells.mlstm import MLSTM
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

@@ -6,7 +6,7 @@ from recurrent.cells.full_capacity_urnn import FullCapacityURNN
 from recurrent.cells.goru import GORU
 from recurrent.cells.scornn import ScoRNN
 from recurrent.cells.urnn import URNN
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

@@ -3,7 +3,7 @@
 from recurrent.cells.fast_weights import FastWeights
 from recurrent.cells.lmu import LMU
 from recurrent.cells.stack_rnn import StackRNN
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

@@ -1,7 +1,7 @@
 """Networks whose readout alone learns."""
 
 from recurrent.cells.esn import ESN
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

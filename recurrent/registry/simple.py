@@ -4,7 +4,7 @@ from recurrent.cells.clockwork import Clockwork
 from recurrent.cells.elman import Elman, irnn, np_rnn
 from recurrent.cells.fast_rnn import FastRNN
 from recurrent.cells.indrnn import IndRNN
-from recurrent.registry.entry import Entry
+from recurrent.registry.base import Entry
 
 __all__ = ["ENTRIES"]
 

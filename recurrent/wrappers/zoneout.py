@@ -1,4 +1,4 @@
-"""Zoneout: state entries that keep their old value at random."""
+"""A wrapper that keeps entries of the state at their old value at random."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -22,12 +22,12 @@ class ZoneoutInput(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Zoneout(NoisyWrapper):
-    """State entries that keep their old value at random; see `zoneout`."""
+    """A cell whose state entries keep their old value at random; see `zoneout`."""
 
     rates: tuple[tuple[str, float | int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError unless every rate is in [0, 1) and named after a field of the state."""
         fields = state_fields(self.cell)
         for name, rate in self.rates:
             if name not in fields:
@@ -36,12 +36,12 @@ class Zoneout(NoisyWrapper):
                 raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}")
 
     def project(self, weights: Any, x: Any) -> ZoneoutInput:
-        """The cell's own projection beside the noise."""
+        """What the wrapped cell projects, beside which state entries keep their value."""
         own, x, inner = self.unpair(x)
         return ZoneoutInput(own, self.project_inside(weights, x, inner))
 
     def next_state(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
-        """New values where the noise says so; their expectation where there is none."""
+        """The state after one step: old entries where the noise says so; without noise the expectation of that."""
         new = self.cell.next_state(weights, state, u.u)
         zoned = {}
         for name, rate in self.rates:
@@ -53,7 +53,7 @@ class Zoneout(NoisyWrapper):
         return new._replace(**zoned)
 
     def output(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
-        """Read from the state after zoneout."""
+        """The output of the wrapped cell, read from the state after zoneout."""
         return self.cell.output(weights, state, u.u)
 
     def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Zoneout(NoisyWrapper):
 
 
 def zoneout(cell: Cell, **rates: float | int) -> Zoneout:
-    """Zoneout: each entry of the named state fields keeps its old value with the given probability.
+    """The cell in which each entry of the named state fields keeps its old value with the given probability.
 
     During evaluation (``key=None``) a field takes the expectation, rate · old + (1 - rate) · new. The new values of
     all fields are computed first: zoning out c does not change the h of the same step.

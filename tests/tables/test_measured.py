@@ -9,6 +9,7 @@ import pytest
 import recurrent as rec
 from benchmarks.learning import BUDGETS, own_rate
 from benchmarks.learning_picture import draw
+from benchmarks.rows import kept
 from experiments.tables import catalogue, measured, report
 from recurrent import registry
 from recurrent.registry import Entry
@@ -38,6 +39,15 @@ def test_a_training_is_of_the_options_that_the_entry_has(name):
     for cell, row in measured.rows_of(name).items():
         wanted = json.loads(json.dumps(dict(registry.entry(cell).learning_options)))
         assert (row["options"], row["rate"]) == (wanted, pytest.approx(own_rate(cell, LEARNING[name]))), cell
+
+
+def test_a_measurement_is_added_to_those_of_the_same_device_only(tmp_path):
+    path = tmp_path / "cells.json"
+    assert kept(path, "cpu") == []
+    path.write_text(json.dumps({"about": {"device": "NVIDIA H100"}, "rows": [{"cell": "lstm"}]}))
+    assert kept(path, "NVIDIA H100") == [{"cell": "lstm"}]
+    with pytest.raises(SystemExit, match="is of NVIDIA H100, this is cpu: give another file"):
+        kept(path, "cpu")
 
 
 def test_a_cell_that_is_four_times_slower_than_an_lstm_says_why():

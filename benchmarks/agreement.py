@@ -3,7 +3,8 @@
     python -m benchmarks.agreement --out docs/agreement.gpu.json [cell ...]
 
 float64 and float32, 96 steps with masks and resets; prints the largest error, relative to the larger of 1 and the
-largest entry. The tests hold the same on a CPU; this is for a machine with an accelerator.
+largest entry. The tests hold the same on a CPU; this is for a machine with an accelerator. Rows already in the file are
+kept: a new cell, or a run that was cut off, adds what is missing.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
+from benchmarks.rows import kept
 
 SOLVERS = (
     rec.Sequential(projection=None),
@@ -31,13 +33,17 @@ DTYPES = ("float64", "float32")
 def outcome(cell: Any, solver: Any, dtype: Any) -> list[Any]:
     """Final state, outputs and gradients."""
     params = jax.tree.map(lambda leaf: leaf.astype(dtype), cell.init(jax.random.key(0)))
-    xs = jax.random.normal(jax.random.key(1), (STEPS, BATCH, 3), dtype)
+    xs = jax.tree.map(
+        lambda shape: jax.random.normal(jax.random.key(1), (STEPS, BATCH, *shape), dtype),
+        cell.input_shape,
+        is_leaf=rec.arrays.is_shape,
+    )
     mask = jax.random.bernoulli(jax.random.key(2), 0.8, (STEPS, BATCH))
     reset = jax.random.bernoulli(jax.random.key(3), 0.05, (STEPS, BATCH))
 
     def loss(params: Any, xs: Any) -> Any:
         values = rec.unroll(cell, params, xs, mask=mask, reset=reset, solver=solver)
-        return jnp.sum(jnp.sin(values[1])), values
+        return sum(jnp.sum(jnp.sin(y)) for y in jax.tree.leaves(values[1])), values
 
     return jax.tree.leaves(jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(params, xs))
 
@@ -61,8 +67,9 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
     about = {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "steps": STEPS, "batch": BATCH}
-    rows: list[dict[str, Any]] = []
-    for name in options.cells:
+    rows = kept(options.out, about["device"])
+    known = {row["cell"] for row in rows}
+    for name in [name for name in options.cells if name not in known]:
         cell = rec.CELLS[name](3, 4)
         plain = {dtype: outcome(cell, rec.Sequential(), dtype) for dtype in DTYPES}
         for solver in SOLVERS:

@@ -21,9 +21,11 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
+from benchmarks.rows import kept
 from experiments.tables.catalogue import num_parameters
+from experiments.tables.measured import wide_cell
 
-BATCH, STEPS, UNITS = 32, 512, 128
+BATCH, STEPS = 32, 512
 SOLVERS = {
     "Sequential": rec.Sequential(),
     "Checkpointed": rec.Checkpointed(),
@@ -33,22 +35,16 @@ LINEAR_ALONE = ("Checkpointed", "Associative")  # measured for cells with a line
 COMPILERS = 8  # threads; a compilation on a GPU leaves most cores idle
 
 
-def build(name: str) -> Any:
-    """The cell at the size of the benchmark."""
-    size = 2 if name.startswith("conv_") else UNITS
-    return rec.CELLS[name](input_size=size, hidden_size=size)
-
-
 def solvers_of(name: str) -> dict[str, Any]:
     """The solvers to be measured."""
-    cell = build(name)
+    cell = wide_cell(name)
     linear = isinstance(cell, rec.Cell) and cell.has_linear_form
     return {kind: solver for kind, solver in SOLVERS.items() if linear or kind not in LINEAR_ALONE}
 
 
 def plan(name: str, solver: Any) -> tuple[Any, Any]:
     """The compiled training step and its arguments."""
-    cell = build(name)
+    cell = wide_cell(name)
     params = cell.init(jax.random.key(0))
     shapes = cell.input_shape
     is_shape = rec.arrays.is_shape
@@ -74,7 +70,7 @@ def measure(
     name: str, found: dict[str, Any], lstm: tuple[Any, Any], rounds: int, most: float
 ) -> dict[str, Any]:
     """The row of one cell: its training steps, by solver, taking turns with the LSTM's."""
-    row: dict[str, Any] = {"cell": name, "parameters": num_parameters(build(name))}
+    row: dict[str, Any] = {"cell": name, "parameters": num_parameters(wide_cell(name))}
     for solver, planned in found.items():
         step, arguments = planned
         memory = step.memory_analysis().temp_size_in_bytes
@@ -100,7 +96,7 @@ def main() -> None:
     parser.add_argument("--cell", nargs="*", default=list(rec.CELLS))
     options = parser.parse_args()
     about = {"device": jax.devices()[0].device_kind, "jax": jax.__version__, "rounds": options.rounds}
-    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    rows = kept(options.out, about["device"])
     todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
     lstm = plan("lstm", rec.Sequential())
     seconds(*lstm)

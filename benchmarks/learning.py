@@ -2,8 +2,9 @@
 
     python -m benchmarks.learning long --out docs/learning.long.json [--cell NAME ...] [--workers 2]
 
-Every cell gets the same network, updates and data; a learning rate of its own only where `RATES` has one. What is
-written is one training of one seed: a check that a cell learns, not a comparison of cells tuned to their best.
+Every cell gets the same network, updates and data; options and a learning rate of its own only where its entry in
+`recurrent.registry` has them. What is written is one training of one seed: a check that a cell learns, not a comparison
+of cells tuned to their best.
 The gradient is that of the last loss by the state that each step reads; for layers by the input of each step. Both are
 medians over sequences, at the lags that ``about`` lists.
 Rows already in the file are kept, so that a run that was cut off goes on.
@@ -23,10 +24,12 @@ import jax.numpy as jnp
 import optax
 
 import recurrent as rec
+from benchmarks.rows import kept
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import Recurrent
 from experiments.tasks.adding import Adding
+from recurrent import registry
 
 
 class Budget(NamedTuple):
@@ -45,50 +48,20 @@ BUDGETS = {
     "short": Budget(20, 32, 32, 400, 1e-2, 512),
     "long": Budget(100, 64, 64, 1600, 5e-3, 1024),
 }
-RATES: dict[str, float] = {
-    "clockwork": 10.0,
-    "cornn": 10.0,
-    "dilated_rnn": 0.3,
-    "fast_rnn": 10.0,
-    "hs97": 3.0,
-    "hs97_cut": 3.0,
-    "hs97_long_lag": 10.0,
-    "lstm_niaf": 3.0,
-    "lstm_np": 3.0,
-    "lstm_v": 3.0,
-    "ltc": 3.0,
-    "stack_rnn": 0.3,
-}
-"""Learning rates of the cells that do not learn at the common one within the short budget, as a multiple of it."""
-OPTIONS: dict[str, dict[str, Any]] = {
-    "conv_gru": {"height": 1, "width": 1, "kernel": 1},
-    "conv_lstm": {"height": 1, "width": 1, "kernel": 1},
-    "delta_net": {"num_heads": 4},
-    "fast_weights": {"layer_norm": False, "activation": "tanh", "rate": 0.1},
-    "gated_delta_net": {"num_heads": 4},
-    "gla": {"num_heads": 4},
-    "hs97": {"bias": "hidden", "init_range": 0.5},
-    "hs97_cut": {"bias": "hidden", "init_range": 0.5},
-    "linear_attention": {"num_heads": 4},
-    "lstm_fgr": {"input_init": "glorot", "recurrent_init": "orthogonal"},
-    "ltc": {"synapses": "pairs", "dt": 0.1, "unfolds": 1},
-    "mlstm": {"num_heads": 4},
-    "retention": {"num_heads": 4},
-    "stack_rnn": {"weight_init": ("normal", 1.0)},
-    "unicornn": {"alpha": 0.0},
-    "variational_lstm": {"inputs": 0.0, "state": 0.05},
-    "weight_drop_lstm": {"rate": 0.1},
-}
-"""Options of the cells whose defaults do not suit the task: one pixel, several heads, time scales, weights, noise."""
+
+
+def own_rate(name: str, budget: Budget) -> float:
+    """The learning rate of a cell: the budget's, times the cell's factor where it does not learn at that."""
+    return budget.learning_rate * registry.entry(name).learning_rate_factor
 
 
 def trainer(name: str, budget: Budget) -> Trainer:
     """The cell with its readout, the task, and Adam."""
     task = Adding(num_steps=budget.num_steps, num_evaluation=budget.num_evaluation)
     (size,) = task.input_shape
-    cell = rec.CELLS[name](input_size=size, hidden_size=budget.hidden_size, **OPTIONS.get(name, {}))
-    rate = budget.learning_rate * RATES.get(name, 1.0)
-    schedule = optax.cosine_decay_schedule(rate, budget.num_updates)
+    entry = registry.entry(name)
+    cell = entry.build(input_size=size, hidden_size=budget.hidden_size, **entry.learning_options)
+    schedule = optax.cosine_decay_schedule(own_rate(name, budget), budget.num_updates)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     return Trainer(task, Recurrent(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation)
 
@@ -149,8 +122,8 @@ def learn(name: str, budget: Budget, seed: int = 0) -> dict[str, Any]:
         "finite": bool(finite),
     }
     row["stuck"] = [path for path, has_moved in named_leaves(moved) if not has_moved]
-    row["options"] = OPTIONS.get(name, {})
-    row["rate"] = budget.learning_rate * RATES.get(name, 1.0)
+    row["options"] = dict(registry.entry(name).learning_options)
+    row["rate"] = own_rate(name, budget)
     row["gradient_of"] = "state" if has_state else "input"
     for when, (mse, by_lag) in zip(("before", "after"), looks, strict=True):
         row[f"mse_{when}"] = float(mse)
@@ -179,7 +152,7 @@ def main() -> None:
     budget = BUDGETS[options.budget]
     about = {"task": f"adding, T = {budget.num_steps}", "baseline": error_of_one(budget)}
     about |= {"device": jax.default_backend(), **budget._asdict(), "lags": looks_at(budget)}
-    rows = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    rows = kept(options.out, about["device"])
     todo = [name for name in options.cell if name not in {row["cell"] for row in rows}]
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(options.workers, spawn, _one_thread) as pool:

@@ -1,4 +1,4 @@
-"""Time and memory of a training step against the number of steps, for every way through time.
+"""Time and memory of a training step against the number of steps, for every solver.
 
     python -m benchmarks.ways --out docs/ways.cpu.json [--longest 16384] [--rounds 5]
 

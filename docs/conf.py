@@ -138,8 +138,7 @@ class Modules(SphinxDirective):
         except ImportError as error:
             raise self.error(f"modules: {error}") from error
         inner = [child.name for child in pkgutil.iter_modules(path) if not child.name.startswith("_")]
-        text = f".. automodule:: {name}\n" + "   :no-members:\n" * bool(path)
-        parts = [nodes.title(name, name), *self.parse_text_to_nodes(text)]
+        parts = [nodes.title(name, name), *self.parse_text_to_nodes(f".. automodule:: {name}\n")]
         parts += [self.section(f"{name}.{child}") for child in inner]
         return nodes.section("", *parts, ids=[nodes.make_id(name)], names=[name])
 

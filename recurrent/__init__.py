@@ -1,4 +1,4 @@
-"""A laboratory for recurrent networks in JAX: cells, one way through time, diagnostics.
+"""A laboratory for recurrent networks in JAX: cells, solvers that run them over sequences, diagnostics.
 
 >>> import jax, jax.numpy as jnp, recurrent as rec
 >>> cell = rec.LSTM(input_size=10, hidden_size=128)

@@ -60,7 +60,7 @@ def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
 
 
 def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array, "*b n m"]:
-    """The products of all pairs of entries.
+    """The products of all pairs of entries of two vectors, ``[*b, m]`` and ``[*b, n]`` -> ``[*b, m, n]``.
 
     As an einsum, whose derivative is two products of a matrix and a vector. By broadcasting it is two sums over all
     entries, which took the gradient of a matrix memory several times as long on a CPU.
@@ -78,7 +78,7 @@ def is_shape(node: Any) -> bool:
 
 
 def shape_leaves(shape: Shape) -> list[tuple[int, ...]]:
-    """The tuples of a pytree of shapes, in tree order."""
+    """The tuples of a `Shape`, in the order of the pytree."""
     return jax.tree.leaves(shape, is_leaf=is_shape)
 
 
@@ -106,5 +106,5 @@ def batch_shape(x: PyTree, event_shape: Shape) -> tuple[int, ...]:
 
 
 def num_steps(xs: PyTree) -> int:
-    """The length of the time axis."""
+    """The length of the time axis that all leaves of ``xs`` share."""
     return jax.tree.leaves(xs)[0].shape[0]

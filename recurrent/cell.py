@@ -20,7 +20,7 @@ __all__ = ["Cell", "Layer", "LayerAround", "Noisy", "Recurrence", "Unsupported",
 
 
 class Unsupported(ValueError):
-    """A solver that cannot run a cell by its own method: ``Unsupported(solver, cell, option)``."""
+    """Raised where a solver cannot run a cell by its own method: ``Unsupported(solver, cell, option)``."""
 
     def __init__(self, solver: Any, cell: Any, option: str) -> None:
         super().__init__(f"{solver} cannot run {cell}: {option}")
@@ -28,14 +28,14 @@ class Unsupported(ValueError):
 
 
 class Noisy(NamedTuple):
-    """An input together with the noise that a stochastic wrapper drew for it; None: evaluation."""
+    """An input and the noise that a stochastic wrapper drew for it; the noise is None in evaluation."""
 
     x: PyTree
     noise: PyTree
 
     @classmethod
     def of(cls, x: PyTree) -> "Noisy":
-        """``x`` itself where it is paired already, else ``x`` without noise."""
+        """``x`` as a `Noisy` pair: itself where it is one, else with no noise."""
         return x if isinstance(x, cls) else cls(x, None)
 
 
@@ -57,7 +57,7 @@ class Recurrence(abc.ABC):
         """The trainable parameters: real floating leaves only, deterministic in ``key``."""
 
     def prepare(self, params: Any) -> Any:
-        """Everything that depends on the parameters alone; called once per unroll, outside every loop."""
+        """The weights: all that depends on the parameters alone, made once per unroll, outside every loop."""
         return params
 
     @abc.abstractmethod
@@ -74,11 +74,13 @@ class Cell(Recurrence):
     """
 
     def project(self, weights: Any, x: Any) -> Any:
-        """All that does not depend on the state, ``x[*b, *event] -> u``, for any leading axes. Default: ``x``."""
+        """``u``, all of a step that does not depend on the state, ``x[*b, *event] -> u``, for any leading axes.
+        Default: ``x``.
+        """
         return x
 
     def next_state(self, weights: Any, state: Any, u: Any) -> Any:
-        """The state map alone; it keeps structure, shapes and dtypes. Derived where ``linear`` is defined."""
+        """The state after one step; it keeps structure, shapes and dtypes. Derived where ``linear`` is defined."""
         if not self.has_linear_form:
             raise TypeError(f"{type(self).__name__} has to define next_state or linear")
         return self.linear(weights, u).apply(state)
@@ -88,7 +90,7 @@ class Cell(Recurrence):
         return state.h
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
-        """``(new state, y)``: derived from `next_state` and `output`, never overridden."""
+        """``(new state, y)`` of one step: derived from `next_state` and `output`, never overridden."""
         state = self.next_state(weights, state, u)
         return state, self.output(weights, state, u)
 
@@ -104,21 +106,21 @@ class Cell(Recurrence):
         return self.step(weights, self.initial_state(weights, ()), self.project(weights, paired))[1]
 
     def mask_output(self, mask: Any, y: Any) -> Any:
-        """What is emitted where ``mask[*b]`` is False: zeros. ``y`` was read there from the state carried."""
+        """What is emitted where ``mask[*b]`` is False: zeros, whatever ``y`` the state carried there gave."""
         return arrays.where(mask, y, 0.0)
 
     def linear(self, weights: Any, u: Any) -> Any:
         """The linear form (`recurrent.forms`) of the state map at each leading index of ``u``."""
-        raise TypeError(f"{type(self).__name__} has no linear form")
+        raise TypeError(f"{type(self).__name__} has no linear form: its state map is not linear in the state")
 
     @property
     def has_linear_form(self) -> bool:
-        """Whether the state map is linear in the state; wrappers answer for the cell they hold."""
+        """Whether the state map is linear in the state, so that `linear` may be called."""
         return type(self).linear is not Cell.linear
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """State fields whose own recurrence stays inside a unit; None: the cell declares no units.
+        """The fields whose own recurrence stays inside a unit; None: the cell declares no units.
 
         A cell that declares units keeps one along the last axis of every state field (all of one size h), and each
         parameter that feeds the state map acts within one step on the unit (index along its last axis) mod h alone.
@@ -132,12 +134,12 @@ class Cell(Recurrence):
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether ``project`` takes `Noisy` inputs; wrappers answer for the cell they hold too."""
+        """Whether the cell draws `noise`, so that ``project`` takes `Noisy` inputs."""
         return type(self).noise is not Cell.noise
 
 
 class Layer(Recurrence):
-    """What needs whole sequences: it goes its own way through `recurrent.unroll`."""
+    """A recurrence that needs whole sequences, not steps: it defines how `recurrent.unroll` runs it."""
 
     @abc.abstractmethod
     def unroll(
@@ -148,34 +150,34 @@ class Layer(Recurrence):
 
 @dataclasses.dataclass(frozen=True)
 class LayerAround(Layer):
-    """What a layer around one cell or layer hands on: shapes, parameters, the first state."""
+    """A layer around one cell or layer, ``cell``, whose shapes, parameters and first state it passes on."""
 
     cell: Any
 
     @property
     def input_shape(self) -> Shape:
-        """As of what is inside."""
+        """The input shape of the wrapped cell."""
         return self.cell.input_shape
 
     @property
     def output_shape(self) -> Shape:
-        """As of what is inside."""
+        """The output shape of the wrapped cell."""
         return self.cell.output_shape
 
     def init(self, key: Key) -> Any:
-        """As of what is inside."""
+        """The parameters of the wrapped cell."""
         return self.cell.init(key)
 
     def prepare(self, params: Any) -> Any:
-        """As of what is inside, with all its parameters."""
+        """The weights that the wrapped cell prepares."""
         return self.cell.prepare(params)
 
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
-        """As of what is inside."""
+        """The state of the wrapped cell before the first step."""
         return self.cell.initial_state(weights, batch_shape)
 
     def project(self, weights: Any, x: Any) -> Any:
-        """``x``: a layer projects as it goes."""
+        """``x`` itself: a layer projects its inputs while it unrolls."""
         return x
 
 

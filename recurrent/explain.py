@@ -1,4 +1,4 @@
-"""Which way through time a cell would go, what it costs, and which others there are."""
+"""Which solver runs a cell, what that costs, and which others could."""
 
 from typing import Any
 

@@ -32,30 +32,30 @@ ForgetBias = float | int | tuple[str, float | int]
 
 
 def zeros(key: Key, shape: tuple[int, ...]) -> Array:
-    """0."""
+    """An array of zeros."""
     del key
     return jnp.zeros(shape)
 
 
 def constant(key: Key, shape: tuple[int, ...], value: float | int = 1.0) -> Array:
-    """``value``; as the forget bias, the "unit forget" of Gers et al. (2000) and Jozefowicz et al. (2015)."""
+    """An array filled with ``value``; 1 as forget bias: Gers et al. (2000), Jozefowicz et al. (2015)."""
     del key
     return jnp.full(shape, float(value))
 
 
 def uniform(key: Key, shape: tuple[int, ...], bound: float | int | None = None) -> Array:
-    """U(-bound, bound); the default bound 1/√outputs is the one of torch's recurrent layers."""
+    """An array drawn from U(-bound, bound); the default bound 1/√outputs is the one of torch's recurrent layers."""
     limit: float = shape[-1] ** -0.5 if bound is None else bound
     return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
 
 
 def normal(key: Key, shape: tuple[int, ...], std: float | int = 0.01) -> Array:
-    """N(0, std²)."""
+    """An array drawn from N(0, std²)."""
     return std * jax.random.normal(key, shape)
 
 
 def glorot(key: Key, shape: tuple[int, ...], gain: float | int = 1.0) -> Array:
-    """U(±gain √(6 / (inputs + outputs))), Glorot & Bengio (2010)."""
+    """An array drawn from U(±gain √(6 / (inputs + outputs))), Glorot & Bengio (2010)."""
     return gain * jax.nn.initializers.glorot_uniform()(key, shape)
 
 
@@ -84,7 +84,7 @@ def spectral_radius(key: Key, shape: tuple[int, ...], radius: float | int = 0.95
 
 
 def spectral_radius_of(matrix: Float[Array, "h h"]) -> Float[Array, ""]:
-    """The largest absolute eigenvalue, as ‖Wⁿ‖^(1/n) with n = 2²⁴ by repeated squaring.
+    """The largest absolute eigenvalue of a matrix, as ‖Wⁿ‖^(1/n) with n = 2²⁴ by repeated squaring.
 
     Runs on every device and under every transformation, where an eigenvalue decomposition of a general
     matrix runs on CPUs alone. The relative error is about log(condition of the eigenvectors) / n.
@@ -103,7 +103,9 @@ def spectral_radius_of(matrix: Float[Array, "h h"]) -> Float[Array, ""]:
 
 
 def chrono(key: Key, shape: tuple[int, ...], t_max: float | int = 100) -> Array:
-    """log U[1, t_max - 1], the forget bias of Tallec & Ollivier (2018); the input bias is its negative."""
+    """An array drawn from log U[1, t_max - 1]: the forget bias of Tallec & Ollivier (2018), whose input bias is its
+    negative.
+    """
     return jnp.log(jax.random.uniform(key, shape, minval=1.0, maxval=float(t_max) - 1.0))
 
 
@@ -145,7 +147,7 @@ def check_forget_bias(field: str, bias: ForgetBias) -> None:
 
 
 def forget_bias(bias: ForgetBias, key: Key, shape: tuple[int, ...]) -> Array:
-    """The biases that a forget gate starts with.
+    """The biases ``[hidden_size]`` that a forget gate starts with: a number repeated, or drawn by `chrono`.
 
     >>> forget_bias(2, jax.random.key(0), (2,)).tolist()
     [2.0, 2.0]
@@ -154,7 +156,7 @@ def forget_bias(bias: ForgetBias, key: Key, shape: tuple[int, ...]) -> Array:
 
 
 def initialize(spec: Spec, key: Key, shape: tuple[int, ...]) -> Array:
-    """An array drawn as ``spec`` says.
+    """An array of ``shape`` drawn as ``spec`` says.
 
     >>> initialize(("identity", 0.5), jax.random.key(0), (2, 2)).tolist()
     [[0.5, 0.0], [0.0, 0.5]]

@@ -17,7 +17,7 @@ __all__ = ["Recurrent"]
 
 
 class Recurrent(nnx.Module):
-    """`recurrent.unroll` of a cell or layer, with its parameters inside.
+    """A module that holds the parameters of a cell or layer and calls `recurrent.unroll` with them.
 
     >>> import jax, recurrent as rec
     >>> module = Recurrent(rec.LSTM(input_size=2, hidden_size=3), rngs=nnx.Rngs(0))
@@ -30,7 +30,7 @@ class Recurrent(nnx.Module):
     """
 
     def __init__(self, cell: Cell | Layer, *, rngs: nnx.Rngs) -> None:
-        """Draw the parameters from the stream ``params``."""
+        """Draw the parameters from the stream ``params`` of ``rngs``."""
         self.cell = nnx.static(cell)
         self.params = nnx.Param(cell.init(rngs.params()))
 
@@ -45,7 +45,7 @@ class Recurrent(nnx.Module):
         key: Key | None = None,
         solver: Any = AUTO,
     ) -> tuple[PyTree, PyTree]:
-        """``(final_state, ys)``; the arguments are those of `recurrent.unroll`."""
+        """``(final_state, ys)`` of the inputs ``xs``; the arguments are those of `recurrent.unroll`."""
         return unroll(
             self.cell,
             self.params.get_value(),

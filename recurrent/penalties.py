@@ -50,8 +50,10 @@ def slowness_penalty(
 ) -> Float[Array, ""]:
     """The mean of (h_t - h_{t-1})² over pairs of steps and units: temporal activation regularization (TAR).
 
-    ValueError for fewer than 2 steps. Source and difference: as of `activation_penalty`; β (there 1), on outputs of
-    the last layer before dropout.
+    ValueError for fewer than 2 steps.
+    Source: Merity, McCann & Socher (2017), "Revisiting activation regularization for language RNNs": β, on outputs of
+    the last layer before dropout. Differs: the authors write the 2-norm, and compute this mean of squares in
+    salesforce/awd-lstm-lm (β = 1).
 
     >>> float(slowness_penalty(jnp.array([[1.0, 3.0], [2.0, 0.0]])))
     5.0

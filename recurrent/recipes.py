@@ -1,4 +1,4 @@
-"""Builders of what a wrapper, a layer or an option makes of a cell, under the names that papers use.
+"""Builders of cells that a wrapper, a layer or an option makes of another, under the names that papers use.
 
 Each takes ``(input_size, hidden_size, **options)`` like a cell; what they build is documented where it is defined.
 """
@@ -157,16 +157,16 @@ def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: in
 
 
 def dilated_gru(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
-    """As `dilated_rnn`, of GRUs.
+    """A stack of `Dilated` GRU layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
-    Learning rate: as of `dilated_rnn`; Adam at 1e-2 solves adding of 20 steps here.
+    Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 1e-2 solves adding of 20 steps here.
     """
     return _dilated(GRU, input_size, hidden_size, num_layers, base)
 
 
 def dilated_lstm(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
-    """As `dilated_rnn`, of LSTMs.
+    """A stack of `Dilated` LSTM layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
-    Learning rate: as of `dilated_rnn`; Adam at 1e-2 learns adding of 20 steps here.
+    Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 1e-2 learns adding of 20 steps here.
     """
     return _dilated(LSTM, input_size, hidden_size, num_layers, base)

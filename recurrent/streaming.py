@@ -1,4 +1,4 @@
-"""One step at a time, as the inputs arrive: the numbers of `recurrent.unroll` without its sequence."""
+"""Running a cell one step at a time, as the inputs arrive; the numbers are those of `recurrent.unroll`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ __all__ = ["Stream", "stream"]
 
 
 class Stream(NamedTuple):
-    """A network between two inputs: ``state, y = step(state, x)``."""
+    """A network ready to run step by step: its first ``state``, and ``state, y = step(state, x)``."""
 
     state: PyTree
     step: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]
@@ -39,7 +39,7 @@ def stream(cell: Cell | Layer, params: PyTree, batch_shape: tuple[int, ...] = ()
     """
     network: Any = cell
     if not hasattr(network, "step"):
-        raise TypeError(f"{type(cell).__name__} needs whole sequences: it has no step")
+        raise TypeError(f"{type(cell).__name__} needs whole sequences: it has no step; use recurrent.unroll")
     weights = jax.jit(network.prepare)(params)
     pairs = isinstance(cell, Cell) and cell.is_stochastic
 

@@ -1,4 +1,4 @@
-"""`unroll`: the one way through time, and `pose`, which makes of its arguments the problem that solvers solve."""
+"""`unroll` runs a cell over a sequence; `pose` makes of its arguments the problem that solvers solve."""
 
 import functools
 from typing import Any
@@ -81,7 +81,7 @@ def pose(
     reverse: bool = False,
     key: Key | None = None,
 ) -> Problem:
-    """The problem that `unroll` hands to its solver: checked, with prepared weights, forward in time."""
+    """The `Problem` that `unroll` hands to its solver: arguments checked, weights prepared, time turned forward."""
     batch = _check_inputs(cell, xs, mask, reset)
     return _posed(cell, params, xs, batch, state, mask, reset, reverse, key)
 
@@ -122,15 +122,17 @@ def _check_inputs(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ..
         raise ValueError(f"cell: expected a Cell or a Layer, got {cell!r}")
     leading = arrays.batch_shape(xs, cell.input_shape)
     if not leading:
-        raise ValueError(f"xs: expected a time axis in front of {cell.input_shape}")
+        raise ValueError(f"xs: expected a time axis in front of {cell.input_shape}, got no axis there")
     for leaf in jax.tree.leaves(xs):
         if jnp.issubdtype(leaf.dtype, jnp.integer):
-            raise ValueError(f"xs: expected floating numbers, got {leaf.dtype}{list(leaf.shape)}")
+            raise ValueError(
+                f"xs: expected floating numbers, got {leaf.dtype}{list(leaf.shape)}; cast them, or encode them one-hot"
+            )
     for name, flag in (("mask", mask), ("reset", reset)):
         if flag is None:
             continue
         if flag.dtype != jnp.bool_:
-            raise ValueError(f"{name}: expected booleans, got {flag.dtype}")
+            raise ValueError(f"{name}: expected booleans, got {flag.dtype}; write {name} != 0")
         if flag.shape != leading:
             raise ValueError(f"{name}: expected shape {leading}, the leading axes of xs, got {flag.shape}")
     return leading[1:]

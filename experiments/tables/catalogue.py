@@ -1,4 +1,4 @@
-"""The table of all cells, made from their code: parameters as a formula, states, linear form, ways through time."""
+"""The table of all cells, made from their code: parameters as a formula, states, linear form, solvers."""
 
 import functools
 import inspect
@@ -20,8 +20,8 @@ from experiments.tables.ways import markdown
 from recurrent import arrays, registry
 
 MODELS = Path(experiments.__file__).parent / "published" / "models.toml"
-HEAD = ("cell", "source", "what sets it apart", "parameters", "state", "linear form", "ways through time")
-WAYS = {
+HEAD = ("cell", "source", "what sets it apart", "parameters", "state", "linear form", "solvers")
+SOLVERS = {
     "S": rec.Sequential(),
     "C": rec.Checkpointed(),
     "A": rec.Associative(),
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     parameters: str
     state: str
     linear_form: str
-    ways: str
+    solvers: str
 
 
 def formula(count: Callable[[int, int], int]) -> str:
@@ -104,11 +104,11 @@ def linear_form(cell: Any) -> str:
     return type(jax.eval_shape(form, jax.random.key(0))).__name__
 
 
-def ways(cell: Any) -> str:
+def solvers(cell: Any) -> str:
     """The letters of the solvers that run a cell of 4 units; a layer hands its solver on to its cells."""
     if not isinstance(cell, rec.Cell):
-        return "of its cells"
-    return "".join(letter for letter, solver in WAYS.items() if rec.refusal(cell, solver, (16,)) is None)
+        return "those of its cells"
+    return "".join(letter for letter, solver in SOLVERS.items() if rec.refusal(cell, solver, (16,)) is None)
 
 
 def row(name: str, build: cell_names.Builder, source: str = "", about: str = "") -> Row:
@@ -123,7 +123,7 @@ def row(name: str, build: cell_names.Builder, source: str = "", about: str = "")
         formula(lambda d, h: num_parameters(build(input_size=d, hidden_size=h))),
         f"{fields}: {formula(lambda d, h: state_size(build(input_size=d, hidden_size=h)))}",
         linear_form(small),
-        ways(small),
+        solvers(small),
     )
 
 
@@ -166,7 +166,7 @@ def text(names: list[str]) -> Iterator[str]:
     Raises:
         Fault: a name that is none.
     """
-    entries = {entry.name: entry for family in registry.ENTRIES.values() for entry in family}
+    entries = {entry.name: entry for entry in registry.entries()}
     specs = [cell_names.parse_cell(name) for name in names or entries]
     rows = []
     for spec in specs:

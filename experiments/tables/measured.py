@@ -1,24 +1,33 @@
-"""The tables of what was measured about every cell (docs/cells.*.json, docs/learning.*.json)."""
+"""The tables of what was measured about every cell (docs/cells.*.json, docs/learning.*.json).
 
+A cell may stand in none of these files: measuring takes a quiet machine, or an accelerator. Its row then says so.
+"""
+
+import math
 from typing import Any
 
-import recurrent as rec
+from experiments.tables.catalogue import num_parameters
 from experiments.tables.ways import markdown, measured
+from recurrent import arrays, registry
 
 DEVICES = {"CPU": "cells.cpu", "H100": "cells.h100"}
 SOLVERS = ("Sequential", "Checkpointed", "Associative")
 STEPS = 512  # of the training step that `benchmarks.cells` times
+WIDTH = 128  # numbers in the input and in the output of every cell that it times
 SLOW = 4.0
-_MATRIX = (
-    "on a CPU: with one head of 128 units its state is 16,384 numbers a sequence, an LSTM's 256, and each step reads "
-    "and writes all of them; n heads divide that by n, and Checkpointed, the default there, keeps few of them"
-)
-WHY_SLOW: dict[str, str] = {
-    **dict.fromkeys(("gla", "delta_net", "gated_delta_net", "mlstm"), _MATRIX),
-    "hyper_lstm": "on a CPU, barely: a second LSTM runs beside it, and each gate has vectors of its own for the "
-    "scales of its two products and a normalisation, work on many small arrays",
-}
-"""Why a cell takes more than `SLOW` times as long as an LSTM."""
+MISSING = "not measured yet"
+
+
+def wide_cell(name: str) -> Any:
+    """The cell that `benchmarks.cells` times: `WIDTH` numbers come in, as many go out.
+
+    A vector has them itself; an image has them in all its pixels together: 8 x 8 of 2 channels.
+    """
+    build = registry.entry(name).build
+    wide = build(input_size=WIDTH, hidden_size=WIDTH)
+    pixels = max(math.prod(shape[:-1]) for shape in arrays.shape_leaves(wide.input_shape))
+    size = WIDTH // pixels
+    return build(input_size=size, hidden_size=size)
 
 
 def rows_of(name: str) -> dict[str, dict[str, Any]]:
@@ -32,7 +41,7 @@ def ratio(entry: dict[str, Any]) -> float:
 
 
 def slow_cells(factor: float = SLOW) -> set[str]:
-    """Those that took more than ``factor`` times as long as an LSTM on some device, by `Sequential`."""
+    """The cells whose step by `Sequential` took more than ``factor`` times as long as an LSTM's on some device."""
     found = (rows_of(name) for name in DEVICES.values())
     return {cell for rows in found for cell, row in rows.items() if ratio(row["Sequential"]) > factor}
 
@@ -47,13 +56,16 @@ def speed_table() -> str:
         if any(solver in row for row in rows.values())
     ]
     lines = []
-    for cell in rec.CELLS:
-        entries = [tables[device].get(cell, {}).get(solver) for device, solver in columns]
-        lines.append((f"`{cell}`", f"{tables['CPU'][cell]['parameters']:,}", *map(_speed, entries)))
+    for cell in (entry.name for entry in registry.entries()):
+        entries = [_speed(tables[device].get(cell), solver) for device, solver in columns]
+        lines.append((f"`{cell}`", f"{num_parameters(wide_cell(cell)):,}", *entries))
     return markdown(["cell", "parameters", *(f"{device}, {solver}" for device, solver in columns)], lines)
 
 
-def _speed(entry: dict[str, Any] | None) -> str:
+def _speed(row: dict[str, Any] | None, solver: str) -> str:
+    if row is None:
+        return MISSING if solver == SOLVERS[0] else ""  # which of the others run the cell, its row would say
+    entry = row.get(solver)
     if entry is None:
         return ""
     memory = f"{entry['bytes'] / 2**20:,.0f} MiB"
@@ -63,27 +75,30 @@ def _speed(entry: dict[str, Any] | None) -> str:
 
 
 def reasons_table() -> str:
-    """Why the slow ones are slow."""
+    """Why the cells are slow that take more than `SLOW` times as long as an LSTM."""
     return markdown(
         ("cell", "why it takes more than four times as long as an LSTM"),
-        ((f"`{cell}`", WHY_SLOW[cell]) for cell in rec.CELLS if cell in WHY_SLOW),
+        ((f"`{entry.name}`", entry.why_slow) for entry in registry.entries() if entry.why_slow),
     )
 
 
 def learning_table(name: str) -> str:
     """Error before and after, and how much of the gradient reaches the first step; below, how many learned."""
+    about = measured(name)["about"]
+    rows, half, lag = rows_of(name), about["baseline"] / 2, about["lags"][-1]
 
     def share(gradient: list[float]) -> str:
         return f"{gradient[-1] / gradient[0]:.0e}" if gradient[0] else "none left"
 
-    def line(cell: str, row: dict[str, Any]) -> tuple[str, ...]:
+    def line(entry: registry.Entry) -> tuple[str, ...]:
+        row = rows.get(entry.name)
+        if row is None:
+            return f"`{entry.name}`", MISSING, "", "", "", "", ""
         options = ", ".join(f"{key}={value!r}" for key, value in row["options"].items())
         errors = f"{row['mse_before']:.3g}", f"{row['mse_after']:.4f}"
         gradients = share(row["gradient_before"]), share(row["gradient_after"])
-        return f"`{cell}`", options, f"{row['rate']:g}", *errors, *gradients
+        return f"`{entry.name}`", options, f"{row['rate']:g}", *errors, *gradients
 
-    about = measured(name)["about"]
-    rows, half, lag = rows_of(name), about["baseline"] / 2, about["lags"][-1]
     head = (
         "cell",
         "options",
@@ -94,7 +109,7 @@ def learning_table(name: str) -> str:
         "after",
     )
     learned = sum(row["mse_after"] < half for row in rows.values())
-    table = markdown(head, (line(cell, rows[cell]) for cell in rec.CELLS))
+    table = markdown(head, map(line, registry.entries()))
     return f"{table}\n\n{learned} of {len(rows)} end below half of what always answering 1 makes."
 
 

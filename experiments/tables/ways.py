@@ -1,4 +1,4 @@
-"""The tables about ways through time: which cell goes which way, and what was measured (docs/*.json)."""
+"""The tables about solvers: what was measured of their time, memory and accuracy (docs/*.json)."""
 
 import json
 from collections.abc import Callable, Iterable

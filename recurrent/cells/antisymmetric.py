@@ -68,7 +68,7 @@ class AntisymmetricRNN(Cell):
     init_std: float | int = 1.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.hidden_size < 2:
             raise ValueError(f"hidden_size: expected at least 2, got {self.hidden_size}")
         if self.epsilon <= 0:
@@ -79,11 +79,11 @@ class AntisymmetricRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> AntisymmetricRNNParams:
-        """W_x from N(0, 1 / d), A from N(0, init_std² / h), b = 0."""
+        """Fresh parameters: W_x from N(0, 1 / d), A from N(0, init_std² / h), b = 0."""
         key_x, key_skew = jax.random.split(key)
         d, h = self.input_size, self.hidden_size
         blocks = 2 * h if self.gated else h
@@ -94,7 +94,7 @@ class AntisymmetricRNN(Cell):
         )
 
     def prepare(self, params: AntisymmetricRNNParams) -> AntisymmetricRNNWeights:
-        """M."""
+        """The weights that each step reads: the matrix M as ``w_h``."""
         h = self.hidden_size
         w_h = skew(params.skew, h) - self.gamma * jnp.eye(h, dtype=params.skew.dtype)
         return AntisymmetricRNNWeights(params.w_x, w_h, params.b)
@@ -102,17 +102,17 @@ class AntisymmetricRNN(Cell):
     def initial_state(
         self, weights: AntisymmetricRNNWeights, batch_shape: tuple[int, ...]
     ) -> AntisymmetricRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return AntisymmetricRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: AntisymmetricRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b blocks"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: AntisymmetricRNNWeights, state: AntisymmetricRNNState, u: Float[Array, "*b blocks"]
     ) -> AntisymmetricRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         recurrent = state.h @ weights.w_h
         if not self.gated:
             return AntisymmetricRNNState(state.h + self.epsilon * jnp.tanh(u + recurrent))

@@ -67,39 +67,39 @@ class BRC(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
+        """The fields that recur inside a unit alone: ``h``, for no unit sees another."""
         return ("h",)
 
     def init(self, key: Key) -> BRCParams:
-        """Each block of W_x apart, w = 1, b = 0."""
+        """Fresh parameters: each block of W_x drawn apart, w = 1, b = 0."""
         h = self.hidden_size
         w_x = initializers.blocks(self.input_init, key, (self.input_size, h), 3)
         return BRCParams(w_x, jnp.ones(2 * h), jnp.zeros(2 * h))
 
     def prepare(self, params: BRCParams) -> BRCParams:
-        """b with a block of zeros for the candidate."""
+        """The weights that each step reads: b gets a block of zeros for the candidate."""
         return params._replace(b=jnp.pad(params.b, (0, self.hidden_size)))
 
     def initial_state(self, weights: BRCParams, batch_shape: tuple[int, ...]) -> BRCState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return BRCState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: BRCParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: BRCParams, state: BRCState, u: Float[Array, "*b gates"]) -> BRCState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         w_a, w_c = jnp.split(weights.w_h, 2)
         return _next_state(state.h, state.h * w_a, state.h * w_c, u)
 
@@ -109,7 +109,7 @@ class NBRC(Cell):
     """Neuromodulated bistable recurrent cell: the whole state sets the feedback and the gate of every unit.
 
     Equations and source: the head of this module. ``prepare`` pads b with zeros for the candidate.
-    Learning rate: as of `BRC`, Adam at 1e-3.
+    Learning rate: as for `BRC`, Adam at 1e-3.
 
     >>> cell = NBRC(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -124,22 +124,22 @@ class NBRC(Cell):
     recurrent_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """None of the fields: h goes round through W_h."""
+        """The fields that recur inside a unit alone: none, for h goes round through W_h."""
         return ()
 
     def init(self, key: Key) -> NBRCParams:
-        """Each block of W_x and W_h apart, b = 0."""
+        """Fresh parameters: each block of W_x and W_h drawn apart, b = 0."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return NBRCParams(
@@ -149,25 +149,25 @@ class NBRC(Cell):
         )
 
     def prepare(self, params: NBRCParams) -> NBRCParams:
-        """b with a block of zeros for the candidate."""
+        """The weights that each step reads: b gets a block of zeros for the candidate."""
         return params._replace(b=jnp.pad(params.b, (0, self.hidden_size)))
 
     def initial_state(self, weights: NBRCParams, batch_shape: tuple[int, ...]) -> BRCState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return BRCState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: NBRCParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: NBRCParams, state: BRCState, u: Float[Array, "*b gates"]) -> BRCState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         from_a, from_c = jnp.split(state.h @ weights.w_h, 2, axis=-1)
         return _next_state(state.h, from_a, from_c, u)
 
 
 def _next_state(h: Array, from_a: Array, from_c: Array, u: Array) -> BRCState:
-    """One step, given what the state adds to the arguments of a and c."""
+    """The state after one step, given what the state adds to the arguments of a and c."""
     u_a, u_c, u_n = jnp.split(u, 3, axis=-1)
     a = 1.0 + jnp.tanh(u_a + from_a)
     c = jax.nn.sigmoid(u_c + from_c)

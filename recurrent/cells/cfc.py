@@ -102,7 +102,7 @@ class CfC(Cell):
     weight_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.mode not in ("default", "no_gate", "pure"):
             raise ValueError(f"mode: expected default, no_gate or pure, got {self.mode!r}")
         check_dt(self.dt)
@@ -114,11 +114,11 @@ class CfC(Cell):
 
     @property
     def input_shape(self) -> Any:
-        """``(d,)``; a `TimedInput` of shapes where ``dt`` is None."""
+        """The shape of one input: ``(d,)``; a `TimedInput` of shapes where ``dt`` is None."""
         return input_shape(self.input_size, self.dt)
 
     def init(self, key: Key) -> CfCParams | PureCfCParams:
-        """[W_x, W_h] and each block of W_o apart as ``weight_init`` says, biases and w_τ 0, a = 1."""
+        """Fresh parameters: [W_x, W_h] and each block of W_o drawn as ``weight_init`` says, b and w_τ 0, a = 1."""
         key_in, key_out = jax.random.split(key)
         d, h = self.input_size, self.hidden_size
         s = h if self.backbone_size is None else self.backbone_size
@@ -131,16 +131,16 @@ class CfC(Cell):
         )
 
     def initial_state(self, weights: CfCParams | PureCfCParams, batch_shape: tuple[int, ...]) -> CfCState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return CfCState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: CfCParams | PureCfCParams, x: Float[Array, "*b d"] | TimedInput) -> Drive:
-        """x W_x + b, and dt."""
+        """What does not depend on the state: x W_x + b, and dt."""
         values, dt = elapsed_time(x, self.dt)
         return values @ weights.w_x + weights.b, dt
 
     def next_state(self, weights: CfCParams | PureCfCParams, state: CfCState, u: Drive) -> CfCState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         drive, dt = u
         features = ACTIVATIONS[self.activation](drive + state.h @ weights.w_h) @ weights.w_o + weights.b_o
         if isinstance(weights, PureCfCParams):

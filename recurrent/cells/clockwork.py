@@ -75,7 +75,7 @@ class Clockwork(Cell):
     recurrent_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         increasing = all(a < b for a, b in zip(self.periods, self.periods[1:], strict=False))
         if not self.periods or self.periods[0] < 1 or not increasing:
             raise ValueError(f"periods: expected increasing numbers from 1 on, got {self.periods}")
@@ -89,11 +89,11 @@ class Clockwork(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> ClockworkParams:
-        """W_x and W_h as the fields say, b = 0."""
+        """Fresh parameters: W_x and W_h as the fields say, b = 0."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return ClockworkParams(
@@ -103,7 +103,7 @@ class Clockwork(Cell):
         )
 
     def prepare(self, params: ClockworkParams) -> ClockworkWeights:
-        """W_h without the entries from faster to slower modules, and the periods."""
+        """The weights that each step reads: W_h without the entries from faster to slower modules, and the periods."""
         period = np.array(self.periods)[np.arange(self.hidden_size) * len(self.periods) // self.hidden_size]
         hears = period[:, None] >= period  # rows of W_h are sources, columns are destinations
         return ClockworkWeights(
@@ -114,20 +114,20 @@ class Clockwork(Cell):
         )
 
     def initial_state(self, weights: ClockworkWeights, batch_shape: tuple[int, ...]) -> ClockworkState:
-        """h = 0 and no step so far."""
+        """The state before the first step: h = 0 and no step so far."""
         dtype = weights.b.dtype
         return ClockworkState(
             jnp.zeros((*batch_shape, self.hidden_size), dtype), jnp.zeros(batch_shape, dtype)
         )
 
     def project(self, weights: ClockworkWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: ClockworkWeights, state: ClockworkState, u: Float[Array, "*b h"]
     ) -> ClockworkState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         new = jnp.tanh(u + state.h @ weights.w_h)
         # rounded, because a solver may try states between two counts
         is_active = jnp.mod(jnp.round(state.step)[..., None], weights.period) == 0.0

@@ -43,31 +43,31 @@ class ComplexDiagonal(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
+        """The fields that recur inside a unit alone: ``h``, for no unit sees another."""
         return ("h",)
 
     def initial_state(
         self, weights: ComplexDiagonalWeights, batch_shape: tuple[int, ...]
     ) -> ComplexDiagonalState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return ComplexDiagonalState(jnp.zeros((*batch_shape, self.hidden_size), weights.decay.dtype))
 
     def project(
         self, weights: ComplexDiagonalWeights, x: Float[Array, "*b d"]
     ) -> tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]:
-        """What drives the state, x B, and what skips it, x D."""
+        """What does not depend on the state: x B, which drives the state, and x D, which skips it."""
         # x is real: two real products are half the work of a complex one
         return jax.lax.complex(x @ weights.b_re, x @ weights.b_im), x @ weights.d
 
     def linear(
         self, weights: ComplexDiagonalWeights, u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]]
     ) -> forms.Diagonal:
-        """h' = a ⊙ h + what drives it."""
+        """The state map as a linear form: h' = a ⊙ h + x B."""
         drive, _ = u
         decay = jnp.broadcast_to(weights.decay, drive.shape)
         return forms.Diagonal(ComplexDiagonalState(decay), ComplexDiagonalState(drive))
@@ -78,5 +78,5 @@ class ComplexDiagonal(Cell):
         state: ComplexDiagonalState,
         u: tuple[Complex[Array, "*b n"], Float[Array, "*b k"]],
     ) -> Float[Array, "*b k"]:
-        """Re(h C) + x D."""
+        """What is emitted: Re(h C) + x D."""
         return state.h.real @ weights.c_re - state.h.imag @ weights.c_im + u[1]

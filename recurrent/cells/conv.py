@@ -95,7 +95,7 @@ class ConvGRUState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Conv(Cell):
-    """What both cells share: their fields, and everything but the gates."""
+    """What `ConvLSTM` and `ConvGRU` share: their fields, and everything but the gates."""
 
     input_size: int
     hidden_size: int
@@ -106,7 +106,7 @@ class _Conv(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ValueError(f"kernel: expected an odd number of pixels, got {self.kernel}")
         for name in ("height", "width"):
@@ -117,7 +117,7 @@ class _Conv(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(height, width, d)``."""
+        """The shape of one input: ``(height, width, d)``."""
         return (self.height, self.width, self.input_size)
 
     def _kernels(self, spec: Spec, key: Key, channels: int, num_blocks: int) -> Array:
@@ -150,7 +150,7 @@ class ConvLSTM(_Conv):
     forget_bias: float | int = 1.0
 
     def init(self, key: Key) -> ConvLSTMParams | PeepholeConvLSTMParams:
-        """Each gate's block of W_x and W_h apart, biases 0 but for the forget bias, peepholes 0."""
+        """Fresh parameters: W_x and W_h drawn gate by gate, b = 0 but for the forget bias, peepholes 0."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         w_x = self._kernels(self.input_init, key_x, self.input_size, 4)
@@ -163,14 +163,14 @@ class ConvLSTM(_Conv):
     def initial_state(
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, batch_shape: tuple[int, ...]
     ) -> ConvLSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = self._zeros(batch_shape, weights.b)
         return ConvLSTMState(zeros, zeros)
 
     def project(
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, x: Float[Array, "*b height width d"]
     ) -> Float[Array, "*b height width gates"]:
-        """x * W_x + b."""
+        """What does not depend on the state: the convolution x * W_x + b."""
         return _convolve(x, weights.w_x) + weights.b
 
     def next_state(
@@ -179,7 +179,7 @@ class ConvLSTM(_Conv):
         state: ConvLSTMState,
         u: Float[Array, "*b height width gates"],
     ) -> ConvLSTMState:
-        """The equations of the module."""
+        """The state after one step, by the equations at the head of this module."""
         i, f, g, o = jnp.split(u + _convolve(state.h, weights.w_h), 4, axis=-1)
         peepholes = weights.p if isinstance(weights, PeepholeConvLSTMParams) else None
         if peepholes is not None:
@@ -207,7 +207,7 @@ class ConvGRU(_Conv):
     """
 
     def init(self, key: Key) -> ConvGRUParams:
-        """Each gate's block of W_x and W_h apart, biases 0."""
+        """Fresh parameters: each gate's block of W_x and W_h drawn apart, biases 0."""
         key_x, key_h = jax.random.split(key)
         return ConvGRUParams(
             w_x=self._kernels(self.input_init, key_x, self.input_size, 3),
@@ -216,24 +216,24 @@ class ConvGRU(_Conv):
         )
 
     def prepare(self, params: ConvGRUParams) -> ConvGRUWeights:
-        """W_h cut in two."""
+        """The weights that each step reads: W_h cut in two, for the gates and for the candidate."""
         w_rz, w_n = jnp.split(params.w_h, [2 * self.hidden_size], axis=-1)
         return ConvGRUWeights(params.w_x, w_rz, w_n, params.b)
 
     def initial_state(self, weights: ConvGRUWeights, batch_shape: tuple[int, ...]) -> ConvGRUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return ConvGRUState(self._zeros(batch_shape, weights.b))
 
     def project(
         self, weights: ConvGRUWeights, x: Float[Array, "*b height width d"]
     ) -> Float[Array, "*b height width gates"]:
-        """x * W_x + b."""
+        """What does not depend on the state: the convolution x * W_x + b."""
         return _convolve(x, weights.w_x) + weights.b
 
     def next_state(
         self, weights: ConvGRUWeights, state: ConvGRUState, u: Float[Array, "*b height width gates"]
     ) -> ConvGRUState:
-        """The equations of the module."""
+        """The state after one step, by the equations at the head of this module."""
         u_rz, u_n = jnp.split(u, [2 * self.hidden_size], axis=-1)
         r, z = jnp.split(jax.nn.sigmoid(u_rz + _convolve(state.h, weights.w_rz)), 2, axis=-1)
         n = jnp.tanh(u_n + _convolve(r * state.h, weights.w_n))

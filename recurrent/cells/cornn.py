@@ -69,7 +69,7 @@ class CoRNN(Cell):
     epsilon: float | int = 4.7
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         for name in ("gamma", "epsilon"):
@@ -78,16 +78,16 @@ class CoRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """None of the fields: both go round through W_y and W_z."""
+        """The fields that recur inside a unit alone: none, for y and z go round through W_y and W_z."""
         return ()
 
     def init(self, key: Key) -> CoRNNParams:
-        """Everything from U(±1 / √(d + 2h))."""
+        """Fresh parameters: everything from U(±1 / √(d + 2h))."""
         d, h = self.input_size, self.hidden_size
         keys, bound = jax.random.split(key, 4), (d + 2 * h) ** -0.5
         shapes = (d, h), (h, h), (h, h), (h,)
@@ -98,20 +98,20 @@ class CoRNN(Cell):
         return CoRNNParams(*drawn)
 
     def prepare(self, params: CoRNNParams) -> CoRNNWeights:
-        """One matrix for both products."""
+        """The weights that each step reads: W_y above W_z, for one product a step."""
         return CoRNNWeights(params.w_x, jnp.concatenate([params.w_y, params.w_z]), params.b)
 
     def initial_state(self, weights: CoRNNWeights, batch_shape: tuple[int, ...]) -> CoRNNState:
-        """y = z = 0."""
+        """The state before the first step: y = z = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return CoRNNState(zeros, zeros)
 
     def project(self, weights: CoRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: CoRNNWeights, state: CoRNNState, u: Float[Array, "*b h"]) -> CoRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         y, z = state
         force = jnp.tanh(u + jnp.concatenate([y, z], axis=-1) @ weights.w_yz)
         z = z + self.dt * (force - self.gamma * y - self.epsilon * z)
@@ -120,5 +120,5 @@ class CoRNN(Cell):
     def output(
         self, weights: CoRNNWeights, state: CoRNNState, u: Float[Array, "*b h"]
     ) -> Float[Array, "*b h"]:
-        """y."""
+        """What is emitted: y."""
         return state.y

@@ -117,7 +117,7 @@ class DeltaNet(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -126,11 +126,13 @@ class DeltaNet(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> DeltaNetParams | GatedDeltaNetParams:
-        """Matrices as ``input_init`` says, b_β = 0; exp(a_log) uniform, softplus(dt_bias) log-uniform, see `DT_MIN`."""
+        """Fresh parameters: matrices as ``input_init`` says, b_β = 0; exp(a_log) uniform, softplus(dt_bias)
+        log-uniform, see `DT_MIN`.
+        """
         keys = jax.random.split(key, 7)
         d, h, heads = self.input_size, self.hidden_size, self.num_heads
         sizes = [h, h, h, heads, heads]
@@ -147,7 +149,7 @@ class DeltaNet(Cell):
         return GatedDeltaNetParams(*params, w_a, a_log=jnp.log(rate), dt_bias=jnp.log(jnp.expm1(dt)))
 
     def prepare(self, params: DeltaNetParams | GatedDeltaNetParams) -> DeltaNetWeights:
-        """One product for everything that x goes through."""
+        """The weights that each step reads: all that x is multiplied with side by side, for one product."""
         parts = [params.w_q, params.w_k, params.w_v, params.w_beta]
         decay = None
         if isinstance(params, GatedDeltaNetParams):
@@ -156,12 +158,12 @@ class DeltaNet(Cell):
         return DeltaNetWeights(jnp.concatenate(parts, axis=-1), params.b_beta, decay)
 
     def initial_state(self, weights: DeltaNetWeights, batch_shape: tuple[int, ...]) -> DeltaNetState:
-        """S = 0."""
+        """The state before the first step: S = 0."""
         p = self.hidden_size // self.num_heads
         return DeltaNetState(jnp.zeros((*batch_shape, self.num_heads, p, p), weights.w.dtype))
 
     def project(self, weights: DeltaNetWeights, x: Float[Array, "*b d"]) -> DeltaNetInputs:
-        """Queries, keys, values, the strength of the write and the logarithm of the decay."""
+        """What does not depend on the state: queries, keys, values, strengths of writes, logarithms of decays."""
         h, heads = self.hidden_size, self.num_heads
         z = x @ weights.w
         qkv = jax.nn.silu(z[..., : 3 * h]).reshape(*z.shape[:-1], 3, heads, h // heads)
@@ -180,13 +182,13 @@ class DeltaNet(Cell):
         )
 
     def linear(self, weights: DeltaNetWeights, u: DeltaNetInputs) -> forms.Delta:
-        """S' = a S (1 - β k kᵀ) + β v kᵀ."""
+        """The state map as a linear form: S' = a S (1 - β k kᵀ) + β v kᵀ."""
         return forms.Delta(u.log_a, u.k, u.beta, u.v)
 
     def output(
         self, weights: DeltaNetWeights, state: DeltaNetState, u: DeltaNetInputs
     ) -> Float[Array, "*b h"]:
-        """S q / √p, heads side by side."""
+        """What is emitted: S q / √p, heads side by side."""
         y = jnp.einsum("...vk,...k->...v", state.s, u.q)
         return y.reshape(*y.shape[:-2], self.hidden_size)
 

@@ -62,7 +62,7 @@ class Elman(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         initializers.check("input_init", self.input_init)
@@ -70,16 +70,16 @@ class Elman(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """None of the fields: h goes round through W_h."""
+        """The fields that recur inside a unit alone: none, for h goes round through W_h."""
         return ()
 
     def init(self, key: Key) -> ElmanParams:
-        """W_x and W_h as the fields say, b = 0."""
+        """Fresh parameters: W_x and W_h as the fields say, b = 0."""
         key_x, key_h = jax.random.split(key)
         return ElmanParams(
             w_x=initializers.initialize(self.input_init, key_x, (self.input_size, self.hidden_size)),
@@ -88,15 +88,15 @@ class Elman(Cell):
         )
 
     def initial_state(self, weights: ElmanParams, batch_shape: tuple[int, ...]) -> ElmanState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return ElmanState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: ElmanParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: ElmanParams, state: ElmanState, u: Float[Array, "*b h"]) -> ElmanState:
-        """φ(u + h W_h)."""
+        """The state after one step: φ(u + h W_h)."""
         return ElmanState(ACTIVATIONS[self.activation](u + state.h @ weights.w_h))
 
 

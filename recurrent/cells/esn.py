@@ -97,7 +97,7 @@ class ESN(Cell):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.spectral_radius < 0.0:
             raise ValueError(f"spectral_radius: expected a number of at least 0, got {self.spectral_radius}")
         if not 0.0 < self.leak <= 1.0:
@@ -109,16 +109,16 @@ class ESN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> ESNParams:
-        """``input_scale``; nothing is drawn from ``key``."""
+        """Fresh parameters: ``input_scale``; nothing is drawn from ``key``."""
         del key
         return ESNParams(jnp.full((), float(self.input_scale)))
 
     def prepare(self, params: ESNParams) -> ESNWeights:
-        """The fixed matrices, in the dtype of the parameter."""
+        """The weights that each step reads: the fixed matrices, in the dtype of the parameter."""
         sizes = self.input_size, self.hidden_size
         w_in, w = reservoir(*sizes, self.spectral_radius, self.sparsity, self.seed)
         dtype = params.scale.dtype
@@ -126,15 +126,15 @@ class ESN(Cell):
         return ESNWeights(w_in=scaled[1:], b_in=scaled[0], w=jnp.asarray(w, dtype))
 
     def initial_state(self, weights: ESNWeights, batch_shape: tuple[int, ...]) -> ESNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return ESNState(jnp.zeros((*batch_shape, self.hidden_size), weights.w.dtype))
 
     def project(self, weights: ESNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """scale (x W_in + b_in)."""
+        """What does not depend on the state: scale (x W_in + b_in)."""
         return x @ weights.w_in + weights.b_in
 
     def next_state(self, weights: ESNWeights, state: ESNState, u: Float[Array, "*b h"]) -> ESNState:
-        """(1 - leak) h + leak tanh(u + h W)."""
+        """The state after one step: (1 - leak) h + leak tanh(u + h W)."""
         return ESNState((1.0 - self.leak) * state.h + self.leak * jnp.tanh(u + state.h @ weights.w))
 
 

@@ -42,7 +42,7 @@ class Rotation(NamedTuple):
 
 
 def check_style(style: str, capacity: int, size: int) -> None:
-    """ValueError where there are no such layers for ``size`` coordinates."""
+    """ValueError unless the style of layers is known and fits ``size`` coordinates."""
     if style not in ("tunable", "fft"):
         raise ValueError(f"style: expected tunable or fft, got {style!r}")
     if style == "fft" and size & (size - 1):
@@ -63,7 +63,7 @@ def num_angles(style: str, capacity: int, size: int) -> int:
 
 
 def rotate(rows: Inexact[Array, "*b h"], rotation: Rotation, style: str) -> Inexact[Array, "*b h"]:
-    """F_L ... F₁ at every row; the angles stand layer by layer, and in the order of their first coordinates.
+    """Every row after the rotations F₁, ..., F_L; angles stand layer by layer, in the order of their first coordinates.
 
     >>> quarter = Rotation(jnp.zeros(1), jnp.ones(1), jnp.ones(1))
     >>> rotate(jnp.array([1.0, 2.0, 3.0]), quarter, "tunable").tolist()
@@ -105,7 +105,7 @@ def _turned(first: Array, second: Array, turn: Rotation) -> tuple[Array, Array]:
 
 
 def _neighbours_turned(rows: Array, turn: Rotation, first: int) -> Array:
-    """The pairs (first, first + 1), (first + 2, first + 3), ... turned."""
+    """The rows with their pairs of coordinates (first, first + 1), (first + 2, first + 3), ... turned."""
     last = first + 2 * turn.cos.shape[-1]
     new = _turned(rows[..., first:last:2], rows[..., first + 1 : last : 2], turn)
     middle = jnp.stack(new, axis=-1).reshape(*rows.shape[:-1], last - first)
@@ -148,13 +148,13 @@ class EUNN(UnitaryCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("theta", "phi", "omega")
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
         check_style(self.style, self.capacity, self.hidden_size)
         initializers.check("input_init", self.input_init)
 
     def init(self, key: Key) -> EUNNParams:
-        """Angles from U(±π), w_re and w_im as ``input_init`` says, b = 0."""
+        """Fresh parameters: angles from U(±π), w_re and w_im as ``input_init`` says, b = 0."""
         keys = jax.random.split(key, 5)
         shape, h = (self.input_size, self.hidden_size), self.hidden_size
         n = num_angles(self.style, self.capacity, h)
@@ -168,7 +168,7 @@ class EUNN(UnitaryCell):
         )
 
     def prepare(self, params: EUNNParams) -> UnitaryWeights:
-        """The rotations and D at every unit vector; h_0 = 0."""
+        """The weights that each step reads: the rotations and D applied to every unit vector, and h_0 = 0."""
         turn = Rotation(jnp.cos(params.theta), jnp.sin(params.theta), _phase(params.phi))
         phase = _phase(params.omega)
         rows = rotate(jnp.eye(self.hidden_size, dtype=phase.dtype), turn, self.style)

@@ -67,13 +67,13 @@ class ExpRNN(OrthogonalCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("skew",)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
         if self.skew_init not in SKEW_INITS:
             raise ValueError(f"skew_init: expected {' or '.join(SKEW_INITS)}, got {self.skew_init!r}")
 
     def init(self, key: Key) -> ExpRNNParams:
-        """W_x from N(0, 2 / d), A as ``skew_init`` says, b from U(±0.01)."""
+        """Fresh parameters: W_x from N(0, 2 / d), A as ``skew_init`` says, b from U(±0.01)."""
         key_x, key_skew, key_b = jax.random.split(key, 3)
         d, h = self.input_size, self.hidden_size
         return ExpRNNParams(
@@ -83,6 +83,6 @@ class ExpRNN(OrthogonalCell):
         )
 
     def prepare(self, params: ExpRNNParams) -> OrthogonalWeights:
-        """W = exp(A)."""
+        """The weights that each step reads: W = exp(A)."""
         w_h = refined(jax.scipy.linalg.expm(skew(params.skew, self.hidden_size)))
         return OrthogonalWeights(params.w_x, w_h, params.b)

@@ -64,14 +64,14 @@ class FastGRNNState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _Fast(Cell):
-    """What both cells share."""
+    """What `FastRNN` and `FastGRNN` share: their fields, shapes and products."""
 
     input_size: int
     hidden_size: int
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
 
@@ -99,14 +99,14 @@ class FastRNN(_Fast):
     recurrent_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     def init(self, key: Key) -> FastRNNParams:
-        """W_x and W_h as the fields say, b = 1."""
+        """Fresh parameters: W_x and W_h as the fields say, b = 1."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return FastRNNParams(
@@ -118,21 +118,21 @@ class FastRNN(_Fast):
         )
 
     def prepare(self, params: FastRNNParams) -> FastRNNParams:
-        """σ(α) and σ(β) in their places."""
+        """The weights that each step reads: σ(α) and σ(β) in their places."""
         return params._replace(alpha=jax.nn.sigmoid(params.alpha), beta=jax.nn.sigmoid(params.beta))
 
     def initial_state(self, weights: FastRNNParams, batch_shape: tuple[int, ...]) -> FastRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return FastRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: FastRNNParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: FastRNNParams, state: FastRNNState, u: Float[Array, "*b h"]
     ) -> FastRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         n = ACTIVATIONS[self.activation](u + state.h @ weights.w_h)
         return FastRNNState(weights.alpha * n + weights.beta * state.h)
 
@@ -145,7 +145,7 @@ class FastGRNN(_Fast):
     ``local_fields``: the scalars act on every unit.
     Initialisation: W_x and W_h from N(0, 0.1²) and biases 1, the authors' code's, which names ``zeta`` 6 and ``nu`` -6
     as what to try next.
-    Learning rate: as of `FastRNN`, Adam at 1e-2, a tenth of it from epoch 200 of 300 on.
+    Learning rate: as for `FastRNN`, Adam at 1e-2, a tenth of it from epoch 200 of 300 on.
 
     >>> cell = FastGRNN(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -160,12 +160,12 @@ class FastGRNN(_Fast):
     recurrent_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     def init(self, key: Key) -> FastGRNNParams:
-        """W_x and W_h as the fields say, biases 1."""
+        """Fresh parameters: W_x and W_h as the fields say, biases 1."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return FastGRNNParams(
@@ -178,21 +178,21 @@ class FastGRNN(_Fast):
         )
 
     def prepare(self, params: FastGRNNParams) -> FastGRNNParams:
-        """σ(ζ) and σ(ν) in their places."""
+        """The weights that each step reads: σ(ζ) and σ(ν) in their places."""
         return params._replace(zeta=jax.nn.sigmoid(params.zeta), nu=jax.nn.sigmoid(params.nu))
 
     def initial_state(self, weights: FastGRNNParams, batch_shape: tuple[int, ...]) -> FastGRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return FastGRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b_z.dtype))
 
     def project(self, weights: FastGRNNParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x: the biases differ, the product does not."""
+        """What does not depend on the state: x W_x, to which gate and candidate add biases of their own."""
         return x @ weights.w_x
 
     def next_state(
         self, weights: FastGRNNParams, state: FastGRNNState, u: Float[Array, "*b h"]
     ) -> FastGRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         p = u + state.h @ weights.w_h
         z, n = jax.nn.sigmoid(p + weights.b_z), jnp.tanh(p + weights.b_n)
         return FastGRNNState((weights.zeta * (1.0 - z) + weights.nu) * n + z * state.h)

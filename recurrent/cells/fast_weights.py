@@ -83,7 +83,7 @@ class FastWeights(Cell):
     recurrent_init: Spec = ("identity", 0.05)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.inner_steps < 1:
             raise ValueError(f"inner_steps: expected at least 1, got {self.inner_steps}")
         if not 0.0 <= self.decay <= 1.0:
@@ -96,11 +96,11 @@ class FastWeights(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> FastWeightsParams | PlainFastWeightsParams:
-        """W_x from U(±1/√h), W_h as ``recurrent_init`` says, b = 0, gain 1."""
+        """Fresh parameters: W_x from U(±1/√h), W_h as ``recurrent_init`` says, b = 0, gain 1."""
         key_x, key_h = jax.random.split(key)
         d, h = self.input_size, self.hidden_size
         w_x = initializers.initialize("uniform", key_x, (d, h))
@@ -112,14 +112,14 @@ class FastWeights(Cell):
     def initial_state(
         self, weights: FastWeightsParams | PlainFastWeightsParams, batch_shape: tuple[int, ...]
     ) -> FastWeightsState:
-        """h = A = 0."""
+        """The state before the first step: h = A = 0."""
         h, dtype = self.hidden_size, weights.b.dtype
         return FastWeightsState(jnp.zeros((*batch_shape, h), dtype), jnp.zeros((*batch_shape, h, h), dtype))
 
     def project(
         self, weights: FastWeightsParams | PlainFastWeightsParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b h"]:
-        """x W_x, and b where nothing is normalised."""
+        """What does not depend on the state: x W_x, and b where nothing is normalised."""
         u = x @ weights.w_x
         return u if isinstance(weights, FastWeightsParams) else u + weights.b
 
@@ -129,7 +129,7 @@ class FastWeights(Cell):
         state: FastWeightsState,
         u: Float[Array, "*b h"],
     ) -> FastWeightsState:
-        """The equations of the module."""
+        """The state after one step, by the equations at the head of this module."""
         phi = ACTIVATIONS[self.activation]
         a = self.decay * state.a + arrays.outer(self.rate * state.h, state.h)
         z = u + state.h @ weights.w_h

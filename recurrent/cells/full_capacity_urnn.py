@@ -59,11 +59,13 @@ class FullCapacityURNN(UnitaryCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
 
     def init(self, key: Key) -> FullCapacityURNNParams:
-        """W with eigenphases from U(±π) along random orthonormal vectors; the rest: `UnitaryCell.init_shared`."""
+        """Fresh parameters: W with eigenphases from U(±π) along random orthonormal vectors, the rest by
+        `UnitaryCell.init_shared`.
+        """
         key_rest, key_phase, key_re, key_im = jax.random.split(key, 4)
         h = self.hidden_size
         phase = jax.random.uniform(key_phase, (h,), minval=-math.pi, maxval=math.pi)
@@ -75,7 +77,7 @@ class FullCapacityURNN(UnitaryCell):
         return FullCapacityURNNParams(generator=generator, **self.init_shared(key_rest))
 
     def prepare(self, params: FullCapacityURNNParams) -> UnitaryWeights:
-        """W = exp(A)."""
+        """The weights that each step reads: W = exp(A)."""
         w_h = refined(jax.scipy.linalg.expm(_skew_hermitian(params.generator)))
         return UnitaryWeights(
             params.w_re, params.w_im, w_h, params.b, jax.lax.complex(params.h_re, params.h_im)

@@ -72,21 +72,21 @@ class GersBlock(Cell):
     init_range: float | int = 0.2
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         check_blocks(self.hidden_size, self.block_size)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """``c``; cells that share their gates are no units."""
+        """The fields that recur inside a unit alone: ``c``; cells that share their gates are no units."""
         return ("c",) if self.block_size == 1 else None
 
     def init(self, key: Key) -> GersBlockParams:
-        """Weights uniform, biases of gates as given."""
+        """Fresh parameters: weights uniform, biases of gates as given."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         cells, blocks = self.hidden_size, self.hidden_size // self.block_size
         drawn = symmetric(key_b, (3, blocks), self.init_range)
@@ -98,19 +98,19 @@ class GersBlock(Cell):
         )
 
     def initial_state(self, weights: GersBlockParams, batch_shape: tuple[int, ...]) -> GersBlockState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return GersBlockState(zeros, zeros)
 
     def project(self, weights: GersBlockParams, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
-        """x W_x, with the biases of the gates."""
+        """What does not depend on the state: x W_x, with the biases of the gates."""
         b_if, b_o = jnp.split(weights.b, [2 * (self.hidden_size // self.block_size)])
         return x @ weights.w_x + jnp.concatenate([b_if, jnp.zeros(self.hidden_size, b_o.dtype), b_o])
 
     def next_state(
         self, weights: GersBlockParams, state: GersBlockState, u: Float[Array, "*b all"]
     ) -> GersBlockState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         blocks = self.hidden_size // self.block_size
         ends = [blocks, 2 * blocks, 2 * blocks + self.hidden_size]
         z_i, z_f, g, z_o = jnp.split(u + state.h @ weights.w_h, ends, axis=-1)

@@ -77,14 +77,14 @@ class GORU(ConstrainedCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("theta",)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
         check_style(self.style, self.capacity, self.hidden_size)
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     def init(self, key: Key) -> GORUParams:
-        """Each block of W_x and W_h apart, angles from U(±π), b_r = 2, b_z = 0, b_n = 0.01."""
+        """Fresh parameters: each block of W_x and W_h drawn apart, angles from U(±π), b_r = 2, b_z = 0, b_n = 0.01."""
         key_x, key_h, key_theta = jax.random.split(key, 3)
         d, h = self.input_size, self.hidden_size
         n = num_angles(self.style, self.capacity, h)
@@ -97,7 +97,7 @@ class GORU(ConstrainedCell):
         )
 
     def prepare(self, params: GORUParams) -> GORUWeights:
-        """The rotation at every unit vector, and one matrix for all products with h."""
+        """The weights that each step reads: the rotation of every unit vector, and one matrix for all that h meets."""
         turn = Rotation(jnp.cos(params.theta), jnp.sin(params.theta), jnp.ones_like(params.theta))
         w_h = rotate(jnp.eye(self.hidden_size, dtype=params.b.dtype), turn, self.style)
         return GORUWeights(
@@ -109,15 +109,15 @@ class GORU(ConstrainedCell):
         )
 
     def initial_state(self, weights: GORUWeights, batch_shape: tuple[int, ...]) -> GORUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return GORUState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: GORUWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b blocks"]:
-        """x W_x + b, without b_n, which stands inside modReLU."""
+        """What does not depend on the state: x W_x + b, without b_n, which stands inside modReLU."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: GORUWeights, state: GORUState, u: Float[Array, "*b blocks"]) -> GORUState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         split = 2 * self.hidden_size
         recurrent = state.h @ weights.w_all
         r, z = jnp.split(jax.nn.sigmoid(u[..., :split] + recurrent[..., :split]), 2, axis=-1)

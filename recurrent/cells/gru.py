@@ -72,7 +72,7 @@ class GRU(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.reset not in _CANDIDATES:
             raise ValueError(f"reset: expected {' or '.join(_CANDIDATES)}, got {self.reset!r}")
         initializers.check("input_init", self.input_init)
@@ -80,16 +80,18 @@ class GRU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """None of the fields; with the reset before the product, W_hr acts on every unit within one step."""
+        """The fields that recur inside a unit alone: none; units are declared with the reset after the product only,
+        because before it W_hr acts on every unit within one step.
+        """
         return () if self.reset == "after" else None
 
     def init(self, key: Key) -> GRUParams | GRUAfterParams:
-        """Each gate's block of W_x and W_h apart, biases 0."""
+        """Fresh parameters: each gate's block of W_x and W_h drawn apart, biases 0."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         params = GRUParams(
@@ -100,19 +102,19 @@ class GRU(Cell):
         return params if self.reset == "before" else GRUAfterParams(*params, b_h=jnp.zeros(h))
 
     def initial_state(self, weights: GRUParams | GRUAfterParams, batch_shape: tuple[int, ...]) -> GRUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return GRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: GRUParams | GRUAfterParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: GRUParams | GRUAfterParams, state: GRUState, u: Float[Array, "*b gates"]
     ) -> GRUState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         return self.next_state_with(weights, state, u, lambda candidate: candidate)
 
     def next_state_with(

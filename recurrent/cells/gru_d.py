@@ -116,7 +116,7 @@ class GRUD(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if isinstance(self.mean, tuple) and len(self.mean) != self.input_size:
             raise ValueError(f"mean: expected {self.input_size} numbers or one, got {len(self.mean)}")
         initializers.check("input_init", self.input_init)
@@ -129,7 +129,7 @@ class GRUD(Cell):
         return GRUDInput(shape, shape, shape)  # pyright: ignore[reportArgumentType]
 
     def init(self, key: Key) -> GRUDParams:
-        """Each gate's block of W_x, W_m and W_h apart, biases and decays 0."""
+        """Fresh parameters: each gate's block of W_x, W_m and W_h apart, biases and decays 0."""
         key_x, key_m, key_h = jax.random.split(key, 3)
         d, h = self.input_size, self.hidden_size
         return GRUDParams(
@@ -144,19 +144,21 @@ class GRUD(Cell):
         )
 
     def prepare(self, params: GRUDParams) -> GRUDWeights:
-        """The means beside the parameters, in their dtype."""
+        """The weights that each step reads: the means beside the parameters, in their dtype."""
         mean = jnp.broadcast_to(jnp.asarray(self.mean, params.b.dtype), (self.input_size,))
         return GRUDWeights(params, mean)
 
     def initial_state(self, weights: GRUDWeights, batch_shape: tuple[int, ...]) -> GRUDState:
-        """h = 0, x_last the mean."""
+        """The state before the first step: h = 0, x_last the mean."""
         return GRUDState(
             h=jnp.zeros((*batch_shape, self.hidden_size), weights.mean.dtype),
             x_last=jnp.broadcast_to(weights.mean, (*batch_shape, self.input_size)),
         )
 
     def project(self, weights: GRUDWeights, x: GRUDInput) -> _Drive:
-        """The decays, the gates' share of the mask, and values that are 0 where they are missing."""
+        """What does not depend on the state: the decays, the gates' share of the mask, and the observed values, 0 where
+        missing.
+        """
         params, mask = weights.params, x.mask.astype(x.x.dtype)
         decay_x = jnp.exp(-jnp.maximum(x.dt * params.w_decay_x + params.b_decay_x, 0.0))
         return _Drive(
@@ -169,7 +171,7 @@ class GRUD(Cell):
         )
 
     def next_state(self, weights: GRUDWeights, state: GRUDState, u: _Drive) -> GRUDState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         w_x, w_h, split = weights.params.w_x, weights.params.w_h, 2 * self.hidden_size
         observed = u.observed > 0.5
         x = jnp.where(observed, u.x, u.decay_x * state.x_last + u.towards)

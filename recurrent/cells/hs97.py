@@ -91,7 +91,7 @@ class HS97(Cell):
     init_range: float | int = 0.1
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         check_blocks(self.hidden_size, self.block_size)
         if self.bias not in BIASES:
             raise ValueError(f"bias: expected {', '.join(BIASES)}, got {self.bias!r}")
@@ -101,16 +101,16 @@ class HS97(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """``c``; cells that share their gates are no units."""
+        """The fields that recur inside a unit alone: ``c``; cells that share their gates are no units."""
         return ("c",) if self.block_size == 1 else None
 
     def init(self, key: Key) -> HS97Params | HS97BiasParams:
-        """Everything uniform, but for the biases that are given."""
+        """Fresh parameters: everything uniform in ±``init_range``, but for the biases that are given."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         cells, blocks = self.hidden_size, self.hidden_size // self.block_size
         size = cells + 2 * blocks
@@ -125,7 +125,7 @@ class HS97(Cell):
         )
 
     def prepare(self, params: HS97Params | HS97BiasParams) -> HS97Weights:
-        """The biases that there are, among zeros."""
+        """The weights that each step reads: biases for all hidden units, 0 where there are none to learn."""
         if not isinstance(params, HS97BiasParams):
             return HS97Weights(*params, b=jnp.zeros(params.w_h.shape[-1], params.w_h.dtype))
         if self.bias == "gates":
@@ -135,17 +135,17 @@ class HS97(Cell):
         return HS97Weights(*params)
 
     def initial_state(self, weights: HS97Weights, batch_shape: tuple[int, ...]) -> HS97State:
-        """All 0, the gates too: nothing was emitted before the first step."""
+        """The state before the first step: all 0, the gates too, for nothing was emitted yet."""
         cells = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         gates = jnp.zeros((*batch_shape, self.hidden_size // self.block_size), weights.b.dtype)
         return HS97State(c=cells, h=cells, i=gates, o=gates)
 
     def project(self, weights: HS97Weights, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: HS97Weights, state: HS97State, u: Float[Array, "*b all"]) -> HS97State:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         z = u + jnp.concatenate([state.h, state.i, state.o], axis=-1) @ weights.w_h
         blocks = self.hidden_size // self.block_size
         z_i, g, z_o = jnp.split(z, [blocks, blocks + self.hidden_size], axis=-1)
@@ -161,19 +161,19 @@ def check_blocks(hidden_size: int, block_size: int) -> None:
 
 
 def symmetric(key: Key, shape: tuple[int, ...], bound: float | int) -> Array:
-    """U(±``bound``)."""
+    """An array of numbers drawn from U(±``bound``)."""
     return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 def in_turn(values: tuple[float | int, ...], drawn: Float[Array, " blocks"]) -> Float[Array, " blocks"]:
-    """``values`` repeated over the blocks; what was drawn where there are none."""
+    """The biases of the blocks: ``values`` in turn, or ``drawn`` where there are no values."""
     if not values:
         return drawn
     return jnp.array([float(values[k % len(values)]) for k in range(len(drawn))], drawn.dtype)
 
 
 def spread(gate: Float[Array, "*b blocks"], block_size: int) -> Float[Array, "*b cells"]:
-    """Each block's gate at each of its cells."""
+    """The gates of the blocks, repeated for each of their cells."""
     return gate if block_size == 1 else jnp.repeat(gate, block_size, axis=-1)
 
 

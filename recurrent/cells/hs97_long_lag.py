@@ -61,33 +61,33 @@ class HS97LongLag(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``c``."""
+        """The fields that recur inside a unit alone: ``c``."""
         return ("c",)
 
     def init(self, key: Key) -> HS97LongLagParams:
-        """Everything uniform."""
+        """Fresh parameters: everything uniform in ±``init_range``."""
         return HS97LongLagParams(symmetric(key, (self.input_size, 2 * self.hidden_size), self.init_range))
 
     def initial_state(self, weights: HS97LongLagParams, batch_shape: tuple[int, ...]) -> HS97LongLagState:
-        """c = 0."""
+        """The state before the first step: c = 0."""
         return HS97LongLagState(jnp.zeros((*batch_shape, self.hidden_size), weights.w_x.dtype))
 
     def project(self, weights: HS97LongLagParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """i ⊙ g."""
+        """What does not depend on the state, and is added to it: i ⊙ g."""
         i, g = jnp.split(jax.nn.sigmoid(x @ weights.w_x), 2, axis=-1)
         return i * g
 
     def linear(self, weights: HS97LongLagParams, u: Float[Array, "*b h"]) -> forms.Diagonal:
-        """c' = 1 ⊙ c + u."""
+        """The state map as a linear form: c' = 1 ⊙ c + u."""
         return forms.Diagonal(HS97LongLagState(jnp.ones_like(u)), HS97LongLagState(u))
 
     def output(
         self, weights: HS97LongLagParams, state: HS97LongLagState, u: Float[Array, "*b h"]
     ) -> Float[Array, "*b h"]:
-        """c'."""
+        """What is emitted: the new memory c'."""
         return state.c

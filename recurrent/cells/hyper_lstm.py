@@ -109,7 +109,7 @@ class HyperLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class HyperLSTM(Cell):
-    """The HyperLSTM.
+    """Long short-term memory whose weights are scaled at each step by a second, smaller one.
 
     Equations and source: the head of this module. ``small_size`` units in the small network, which scales the main one
     through ``embedding_size`` numbers n. At the start all scales are 0.1 and nothing depends on ĥ. Forget biases start
@@ -137,7 +137,7 @@ class HyperLSTM(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         for field in ("small_size", "embedding_size"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field}: expected a positive integer, got {getattr(self, field)}")
@@ -148,11 +148,13 @@ class HyperLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> HyperLSTMParams | LayerNormHyperLSTMParams:
-        """Each gate's block apart; scales 0.1, by z = 1; W_v is N(0, 0.01²), and nothing else is read from ĥ yet."""
+        """Fresh parameters: each gate's block drawn apart; scales 0.1, by z = 1; W_v is N(0, 0.01²), and nothing else
+        is read from ĥ yet.
+        """
         key_x, key_h, key_small_x, key_small_h, key_v = jax.random.split(key, 5)
         d, h, small, n = self.input_size, self.hidden_size, self.small_size, self.embedding_size
 
@@ -187,7 +189,7 @@ class HyperLSTM(Cell):
         )
 
     def prepare(self, params: HyperLSTMParams | LayerNormHyperLSTMParams) -> HyperLSTMWeights:
-        """Both networks' products of x side by side, and of h."""
+        """The weights that each step reads: both networks' matrices for x side by side, and those for h."""
         small_x, small_h = jnp.split(params.small_w_x, [self.input_size])
         return HyperLSTMWeights(
             w_in=jnp.concatenate([params.w_x, small_x], axis=-1),
@@ -202,19 +204,19 @@ class HyperLSTM(Cell):
         )
 
     def initial_state(self, weights: HyperLSTMWeights, batch_shape: tuple[int, ...]) -> HyperLSTMState:
-        """All 0."""
+        """The state before the first step: all 0."""
         main = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         small = jnp.zeros((*batch_shape, self.small_size), weights.b.dtype)
         return HyperLSTMState(main, main, small, small)
 
     def project(self, weights: HyperLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b both"]:
-        """x W_x, and what x adds to the small network."""
+        """What does not depend on the state: x W_x, and what x adds to the small network."""
         return x @ weights.w_in
 
     def next_state(
         self, weights: HyperLSTMWeights, state: HyperLSTMState, u: Float[Array, "*b both"]
     ) -> HyperLSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         norm, h = weights.norm, self.hidden_size
         from_x, small_x = jnp.split(u, [4 * h], axis=-1)
         from_h, small_h = jnp.split(state.h @ weights.w_h, [4 * h], axis=-1)
@@ -239,13 +241,13 @@ class HyperLSTM(Cell):
 
 
 def _blocks(z: Float[Array, "*b gates"]) -> Float[Array, "*b 4 h"]:
-    """The blocks i, f, g, o along an axis of their own."""
+    """The columns of all gates with the blocks i, f, g, o along an axis of their own."""
     return z.reshape(*z.shape[:-1], 4, z.shape[-1] // 4)
 
 
 def _remember(
     z: Float[Array, "*b 4 h"], c: Float[Array, "*b h"]
 ) -> tuple[Float[Array, "*b h"], Float[Array, "*b h"]]:
-    """The new memory, and the opened output gate."""
+    """``(c', σ(o))``: the new memory, and the opened output gate."""
     i, f, g, o = (z[..., k, :] for k in range(4))
     return jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g), jax.nn.sigmoid(o)

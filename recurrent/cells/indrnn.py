@@ -69,7 +69,7 @@ class IndRNN(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         low, high = self.recurrent_range
@@ -83,16 +83,16 @@ class IndRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
+        """The fields that recur inside a unit alone: ``h``, for no unit sees another."""
         return ("h",)
 
     def init(self, key: Key) -> IndRNNParams:
-        """W_x as the field says, w_h uniform in ``recurrent_range``, b = 0."""
+        """Fresh parameters: W_x as the field says, w_h uniform in ``recurrent_range``, b = 0."""
         key_x, key_h = jax.random.split(key)
         low, high = map(float, self.recurrent_range)
         return IndRNNParams(
@@ -108,17 +108,17 @@ class IndRNN(Cell):
         return params._replace(w_h=jnp.clip(params.w_h, -self.bound, self.bound))
 
     def prepare(self, params: IndRNNParams) -> IndRNNParams:
-        """w_h within its bound."""
+        """The weights that each step reads: w_h within its bound."""
         return self.clipped(params)
 
     def initial_state(self, weights: IndRNNParams, batch_shape: tuple[int, ...]) -> IndRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return IndRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: IndRNNParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: IndRNNParams, state: IndRNNState, u: Float[Array, "*b h"]) -> IndRNNState:
-        """φ(u + w_h ⊙ h)."""
+        """The state after one step: φ(u + w_h ⊙ h)."""
         return IndRNNState(ACTIVATIONS[self.activation](u + weights.w_h * state.h))

@@ -63,7 +63,7 @@ class JANET(Cell):
     recurrent_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.beta < 0.0:
             raise ValueError(f"beta: expected a number of at least 0, got {self.beta}")
         initializers.check("input_init", self.input_init)
@@ -72,16 +72,16 @@ class JANET(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """None of the fields: h goes round through W_h."""
+        """The fields that recur inside a unit alone: none, for h goes round through W_h."""
         return ()
 
     def init(self, key: Key) -> JANETParams:
-        """Each block of W_x and W_h apart, b_f as ``forget_bias`` says, b_g = 0."""
+        """Fresh parameters: each block of W_x and W_h drawn apart, b_f as ``forget_bias`` says, b_g = 0."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         h = self.hidden_size
         return JANETParams(
@@ -91,15 +91,15 @@ class JANET(Cell):
         )
 
     def initial_state(self, weights: JANETParams, batch_shape: tuple[int, ...]) -> JANETState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return JANETState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: JANETParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: JANETParams, state: JANETState, u: Float[Array, "*b gates"]) -> JANETState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         f, g = jnp.split(u + state.h @ weights.w_h, 2, axis=-1)
         # 1 - σ(f - β) is σ(β - f), without the cancellation of an open gate
         return JANETState(jax.nn.sigmoid(f) * state.h + jax.nn.sigmoid(self.beta - f) * jnp.tanh(g))

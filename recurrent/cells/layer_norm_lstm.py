@@ -66,7 +66,7 @@ class LayerNormLSTM(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.hidden_size < 2:
             raise ValueError(f"hidden_size: expected at least 2 to normalise over, got {self.hidden_size}")
         if self.epsilon <= 0.0:
@@ -76,11 +76,11 @@ class LayerNormLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> LayerNormLSTMParams:
-        """Each gate's block of W_x and W_h apart; b = 0 but for the forget bias."""
+        """Fresh parameters: each gate's block of W_x and W_h drawn apart; b = 0 but for the forget bias."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return LayerNormLSTMParams(
@@ -96,19 +96,19 @@ class LayerNormLSTM(Cell):
         )
 
     def initial_state(self, weights: LayerNormLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def project(self, weights: LayerNormLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """LN(x W_x) + s_h + b: all that does not depend on h."""
+        """What does not depend on the state: LN(x W_x) + s_h + b."""
         normal = normalize(x @ weights.w_x, self.epsilon)
         return weights.gain_x * normal + (weights.shift_x + weights.shift_h + weights.b)
 
     def next_state(
         self, weights: LayerNormLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]
     ) -> LSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         z = u + weights.gain_h * normalize(state.h @ weights.w_h, self.epsilon)
         z_i, z_f, g, z_o = jnp.split(z, 4, axis=-1)
         c = jax.nn.sigmoid(z_f) * state.c + jax.nn.sigmoid(z_i) * jnp.tanh(g)

@@ -58,17 +58,17 @@ class LEM(Cell):
     dt: float | int = 1.0
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if not 0 < self.dt <= 1:
             raise ValueError(f"dt: expected a number in (0, 1], got {self.dt}")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> LEMParams:
-        """Everything from U(±1 / √h)."""
+        """Fresh parameters: everything from U(±1 / √h)."""
         d, h = self.input_size, self.hidden_size
         keys, bound = jax.random.split(key, 4), h**-0.5
         shapes = (d, 4 * h), (h, 3 * h), (h, h), (4 * h,)
@@ -79,16 +79,16 @@ class LEM(Cell):
         return LEMParams(*drawn)
 
     def initial_state(self, weights: LEMParams, batch_shape: tuple[int, ...]) -> LEMState:
-        """y = z = 0."""
+        """The state before the first step: y = z = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LEMState(zeros, zeros)
 
     def project(self, weights: LEMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b four_h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: LEMParams, state: LEMState, u: Float[Array, "*b four_h"]) -> LEMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         split = 3 * self.hidden_size
         step_1, step_2, drive = jnp.split(u[..., :split] + state.y @ weights.w_h, 3, axis=-1)
         step_1, step_2 = self.dt * jax.nn.sigmoid(step_1), self.dt * jax.nn.sigmoid(step_2)
@@ -99,5 +99,5 @@ class LEM(Cell):
     def output(
         self, weights: LEMParams, state: LEMState, u: Float[Array, "*b four_h"]
     ) -> Float[Array, "*b h"]:
-        """y."""
+        """What is emitted: y."""
         return state.y

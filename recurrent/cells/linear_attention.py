@@ -140,7 +140,7 @@ class LinearAttention(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -159,11 +159,11 @@ class LinearAttention(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> AnyParams:
-        """Matrices as ``input_init`` says, b_a = 0: the gated decays start near 2^(-1/16), 0.96."""
+        """Fresh parameters: matrices as ``input_init`` says, b_a = 0: the gated decays start near 2^(-1/16), 0.96."""
         keys = jax.random.split(key, 5)
         d, h, heads, rank = self.input_size, self.hidden_size, self.num_heads, self.gate_rank
         w_q, w_k, w_v = (initializers.initialize(self.input_init, part, (d, h)) for part in keys[:3])
@@ -177,7 +177,7 @@ class LinearAttention(Cell):
         return LinearAttentionParams(w_q, w_k, w_v)
 
     def prepare(self, params: AnyParams) -> LinearAttentionWeights:
-        """One product for everything that x goes through."""
+        """The weights that each step reads: all that x is multiplied with side by side, for one product."""
         parts, b_a = [params.w_q, params.w_k, params.w_v], None
         if isinstance(params, ScalarAttentionParams):
             parts, b_a = [*parts, params.w_a], params.b_a
@@ -186,7 +186,7 @@ class LinearAttention(Cell):
         return LinearAttentionWeights(jnp.concatenate(parts, axis=-1), b_a)
 
     def initial_state(self, weights: LinearAttentionWeights, batch_shape: tuple[int, ...]) -> AnyState:
-        """S = n = 0."""
+        """The state before the first step: S = n = 0."""
         heads, p = self.num_heads, self.hidden_size // self.num_heads
         s = jnp.zeros((*batch_shape, heads, p, p), weights.w.dtype)
         if not self.normalize:
@@ -194,7 +194,9 @@ class LinearAttention(Cell):
         return NormalizedAttentionState(s, jnp.zeros((*batch_shape, heads, p), weights.w.dtype))
 
     def project(self, weights: LinearAttentionWeights, x: Float[Array, "*b d"]) -> LinearAttentionInputs:
-        """Queries, keys, values and the decay; without ``normalize`` q is divided by √p."""
+        """What does not depend on the state: queries, keys, values and the decay; without ``normalize`` q is divided by
+        √p.
+        """
         h, heads = self.hidden_size, self.num_heads
         z = x @ weights.w
         q, k, v = jnp.moveaxis(z[..., : 3 * h].reshape(*z.shape[:-1], 3, heads, h // heads), -3, 0)
@@ -211,7 +213,7 @@ class LinearAttention(Cell):
         return jnp.broadcast_to(fixed[:, None], (*z.shape[:-1], self.num_heads, 1))
 
     def linear(self, weights: LinearAttentionWeights, u: LinearAttentionInputs) -> forms.Diagonal:
-        """S' = S ⊙ a + v kᵀ, n' = n ⊙ a + k."""
+        """The state map as a linear form: S' = S ⊙ a + v kᵀ, n' = n ⊙ a + k."""
         # a is as wide as it differs: the maps compose all the same
         keep, add = u.a[..., None, :], arrays.outer(u.v, u.k)
         if not self.normalize:
@@ -221,7 +223,7 @@ class LinearAttention(Cell):
     def next_state(
         self, weights: LinearAttentionWeights, state: AnyState, u: LinearAttentionInputs
     ) -> AnyState:
-        """`linear` at ``state``, its decay spread over the rows of S by a product.
+        """The state after one step: `linear` at ``state``, its decay spread over the rows of S by a product.
 
         The derivative of that is a product too; of broadcasting it is a sum over rows, several times as slow on a CPU.
         """
@@ -233,7 +235,7 @@ class LinearAttention(Cell):
     def output(
         self, weights: LinearAttentionWeights, state: AnyState, u: LinearAttentionInputs
     ) -> Float[Array, "*b h"]:
-        """What is read with q, heads side by side."""
+        """What is emitted: what q reads from the memory, heads side by side."""
         y = jnp.einsum("...vk,...k->...v", state.s, u.q)
         if isinstance(state, NormalizedAttentionState):
             y = y / (jnp.sum(state.n * u.q, axis=-1, keepdims=True) + EPSILON)

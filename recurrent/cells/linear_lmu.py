@@ -58,7 +58,7 @@ class LinearLMUState(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def legendre_delay(order: int, theta: float | int) -> tuple[np.ndarray, np.ndarray]:
-    """Ā [order, order] and B̄ [order] in float64, read-only; ``theta`` is the window in steps.
+    """The matrices Ā [order, order] and B̄ [order] in float64, read-only; ``theta`` is the window in steps.
 
     >>> a, b = legendre_delay(1, 2.0)
     >>> np.allclose(a, [[np.exp(-0.5)]]), np.allclose(b, [1 - np.exp(-0.5)])
@@ -100,7 +100,7 @@ class LinearLMU(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.order is not None and self.order < 1:
             raise ValueError(f"order: expected at least 1, got {self.order}")
         if self.theta <= 0:
@@ -111,17 +111,17 @@ class LinearLMU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def memory_shape(self) -> tuple[int, int]:
-        """``(memory_size, order)``, with the order that None stands for."""
+        """The axes of the memory: ``(memory_size, order)``, with the order that None stands for."""
         order = max(1, self.hidden_size // self.memory_size) if self.order is None else self.order
         return self.memory_size, order
 
     def init(self, key: Key) -> LinearLMUParams:
-        """W_u, W_m and W_x as ``input_init`` says, biases 0."""
+        """Fresh parameters: W_u, W_m and W_x as ``input_init`` says, biases 0."""
         key_u, key_m, key_x = jax.random.split(key, 3)
         d, h, (memory, order) = self.input_size, self.hidden_size, self.memory_shape
         return LinearLMUParams(
@@ -133,26 +133,26 @@ class LinearLMU(Cell):
         )
 
     def prepare(self, params: LinearLMUParams) -> LinearLMUWeights:
-        """Ā and B̄ beside the parameters, in their dtype."""
+        """The weights that each step reads: Ā and B̄ beside the parameters, in their dtype."""
         a, b = legendre_delay(self.memory_shape[1], self.theta)
         dtype = params.b.dtype
         return LinearLMUWeights(params, move=jnp.asarray(a.T, dtype), write=jnp.asarray(b, dtype))
 
     def initial_state(self, weights: LinearLMUWeights, batch_shape: tuple[int, ...]) -> LinearLMUState:
-        """m = 0."""
+        """The state before the first step: m = 0."""
         return LinearLMUState(jnp.zeros((*batch_shape, *self.memory_shape), weights.write.dtype))
 
     def project(
         self, weights: LinearLMUWeights, x: Float[Array, "*b d"]
     ) -> tuple[Float[Array, "*b memory"], Float[Array, "*b h"]]:
-        """What enters the memory, x W_u + b_u, and what skips it, x W_x + b."""
+        """What does not depend on the state: x W_u + b_u, which enters the memory, and x W_x + b, which skips it."""
         params = weights.params
         return x @ params.w_u + params.b_u, x @ params.w_x + params.b
 
     def linear(
         self, weights: LinearLMUWeights, u: tuple[Float[Array, "*b memory"], Float[Array, "*b h"]]
     ) -> forms.Constant:
-        """m' = m Āᵀ + u B̄."""
+        """The state map as a linear form: m' = m Āᵀ + u B̄."""
         return forms.Constant(weights.move, LinearLMUState(u[0][..., None] * weights.write))
 
     def output(
@@ -161,6 +161,6 @@ class LinearLMU(Cell):
         state: LinearLMUState,
         u: tuple[Float[Array, "*b memory"], Float[Array, "*b h"]],
     ) -> Float[Array, "*b h"]:
-        """tanh(m W_m + x W_x + b)."""
+        """What is emitted: tanh(m W_m + x W_x + b)."""
         flat = state.m.reshape(*state.m.shape[:-2], -1)
         return jnp.tanh(flat @ weights.params.w_m + u[1])

@@ -78,17 +78,17 @@ class LinOSS(Cell):
     discretisation: str = "im"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.discretisation not in _STEPS:
             raise ValueError(f"discretisation: expected {' or '.join(_STEPS)}, got {self.discretisation!r}")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> LinOSSParams:
-        """â and ŝ from U(0, 1), B from U(±1 / √d), C from U(±1 / √h), D from N(0, 1 / d)."""
+        """Fresh parameters: â and ŝ from U(0, 1), B from U(±1 / √d), C from U(±1 / √h), D from N(0, 1 / d)."""
         keys = jax.random.split(key, 5)
         d, h = self.input_size, self.hidden_size
         k = h if self.output_size is None else self.output_size
@@ -101,24 +101,24 @@ class LinOSS(Cell):
         )
 
     def prepare(self, params: LinOSSParams) -> LinOSSWeights:
-        """The matrix and the input vector of each oscillator's step."""
+        """The weights that each step reads: the matrix and the input vector of each oscillator's step."""
         move, write = _STEPS[self.discretisation](jax.nn.relu(params.a), jax.nn.sigmoid(params.steps))
         return LinOSSWeights(move, write, params.b, params.c, params.d)
 
     def initial_state(self, weights: LinOSSWeights, batch_shape: tuple[int, ...]) -> LinOSSState:
-        """z = y = 0."""
+        """The state before the first step: z = y = 0."""
         return LinOSSState(jnp.zeros((*batch_shape, self.hidden_size, 2), weights.b.dtype))
 
     def project(
         self, weights: LinOSSWeights, x: Float[Array, "*b d"]
     ) -> tuple[Float[Array, "*b h"], Float[Array, "*b k"]]:
-        """What drives the oscillators, x B, and what skips them, x D."""
+        """What does not depend on the state: x B, which drives the oscillators, and x D, which skips them."""
         return x @ weights.b, x @ weights.d
 
     def linear(
         self, weights: LinOSSWeights, u: tuple[Float[Array, "*b h"], Float[Array, "*b k"]]
     ) -> forms.Dense:
-        """A matrix of two rows for each oscillator."""
+        """The state map as a linear form: a matrix of two rows for each oscillator."""
         force, _ = u
         move = jnp.broadcast_to(weights.move, (*force.shape, 2, 2))
         return forms.Dense(move, LinOSSState(force[..., None] * weights.write))
@@ -126,14 +126,16 @@ class LinOSS(Cell):
     def next_state(
         self, weights: LinOSSWeights, state: LinOSSState, u: tuple[Float[Array, "*b h"], Float[Array, "*b k"]]
     ) -> LinOSSState:
-        """The same map written out: batches of products with two rows are slow."""
+        """The state after one step: what `linear` maps it to, written out because batches of products with two rows are
+        slow.
+        """
         z, y = state.zy[..., 0, None], state.zy[..., 1, None]
         return LinOSSState(z * weights.move[:, 0] + y * weights.move[:, 1] + u[0][..., None] * weights.write)
 
     def output(
         self, weights: LinOSSWeights, state: LinOSSState, u: tuple[Float[Array, "*b h"], Float[Array, "*b k"]]
     ) -> Float[Array, "*b k"]:
-        """y C + x D."""
+        """What is emitted: y C + x D."""
         return state.zy[..., 1] @ weights.c + u[1]
 
 

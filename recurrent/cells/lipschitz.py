@@ -68,7 +68,7 @@ class LipschitzRNN(Cell):
     init_std: float | int = 0.1
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.epsilon <= 0:
             raise ValueError(f"epsilon: expected a number above 0, got {self.epsilon}")
         for name in ("beta_a", "beta_w"):
@@ -80,11 +80,11 @@ class LipschitzRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> LipschitzRNNParams:
-        """M_A and M_W from N(0, (init_std / h)²), W_x and b from U(±1 / √d)."""
+        """Fresh parameters: M_A and M_W from N(0, (init_std / h)²), W_x and b from U(±1 / √d)."""
         keys = jax.random.split(key, 4)
         d, h = self.input_size, self.hidden_size
         bound, std = d**-0.5, self.init_std / h
@@ -96,23 +96,23 @@ class LipschitzRNN(Cell):
         )
 
     def prepare(self, params: LipschitzRNNParams) -> LipschitzRNNWeights:
-        """A and W."""
+        """The weights that each step reads: A and W side by side."""
         a = _nearly_antisymmetric(params.m_a, self.beta_a, self.gamma_a)
         w = _nearly_antisymmetric(params.m_w, self.beta_w, self.gamma_w)
         return LipschitzRNNWeights(params.w_x, jnp.concatenate([a, w], axis=-1), params.b)
 
     def initial_state(self, weights: LipschitzRNNWeights, batch_shape: tuple[int, ...]) -> LipschitzRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return LipschitzRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: LipschitzRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: LipschitzRNNWeights, state: LipschitzRNNState, u: Float[Array, "*b h"]
     ) -> LipschitzRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         linear, inner = jnp.split(state.h @ weights.w_aw, 2, axis=-1)
         return LipschitzRNNState(state.h + self.epsilon * (linear + jnp.tanh(inner + u)))
 

@@ -90,7 +90,7 @@ class LMU(Cell):
     bias: bool = False
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.order is not None and self.order < 1:
             raise ValueError(f"order: expected at least 1, got {self.order}")
         if self.theta <= 0:
@@ -98,16 +98,18 @@ class LMU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def memory_size(self) -> int:
-        """The order, with the number that None stands for."""
+        """How many numbers the memory holds: the order, or what None stands for."""
         return self.hidden_size if self.order is None else self.order
 
     def init(self, key: Key) -> LMUParams | LMUBiasParams:
-        """e_x and e_h uniform with variance 1/inputs, e_m = 0, kernels N(0, 2 / (inputs + outputs)), b = 0."""
+        """Fresh parameters: e_x and e_h uniform with variance 1/inputs, e_m = 0, kernels N(0, 2 / (inputs + outputs)),
+        b = 0.
+        """
         key_ex, key_eh, *keys = jax.random.split(key, 5)
         d, h, order = self.input_size, self.hidden_size, self.memory_size
 
@@ -122,7 +124,7 @@ class LMU(Cell):
         return LMUBiasParams(*parts, jnp.zeros(h)) if self.bias else LMUParams(*parts)
 
     def prepare(self, params: LMUParams | LMUBiasParams) -> LMUWeights:
-        """One product a step, with m' and u put into the line of h."""
+        """The weights that each step reads: m' and u put into the equation of h, for one product a step."""
         p, dtype = params, params.w_h.dtype
         a, b = legendre_delay(self.memory_size, self.theta)
         move, write = jnp.asarray(a.T, dtype), jnp.asarray(b, dtype)
@@ -139,15 +141,15 @@ class LMU(Cell):
         )
 
     def initial_state(self, weights: LMUWeights, batch_shape: tuple[int, ...]) -> LMUState:
-        """h = m = 0."""
+        """The state before the first step: h = m = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size + self.memory_size), weights.w_s.dtype)
         return LMUState(zeros[..., : self.hidden_size], zeros[..., self.hidden_size :])
 
     def project(self, weights: LMUWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b both"]:
-        """What x adds to h before tanh, and to m."""
+        """What does not depend on the state: what x adds to h before tanh, and to m."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: LMUWeights, state: LMUState, u: Float[Array, "*b both"]) -> LMUState:
-        """The equations of the module, in one product."""
+        """The state after one step: the equations at the head of this module in one product."""
         z = u + jnp.concatenate([state.h, state.m], axis=-1) @ weights.w_s
         return LMUState(jnp.tanh(z[..., : self.hidden_size]), z[..., self.hidden_size :])

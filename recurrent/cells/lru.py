@@ -63,7 +63,7 @@ class LRU(ComplexDiagonal):
     max_phase: float | int = 2.0 * math.pi
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if not 0.0 <= self.r_min < 1.0:
             raise ValueError(f"r_min: expected a number in [0, 1), got {self.r_min}")
         if not (self.r_min <= self.r_max <= 1.0 and self.r_max > 0.0):
@@ -72,7 +72,7 @@ class LRU(ComplexDiagonal):
             raise ValueError(f"max_phase: expected a number in (0, 2π], got {self.max_phase}")
 
     def init(self, key: Key) -> LRUParams:
-        """|λ|² uniform in [r_min², r_max²], phases uniform, γ = log √(1 - |λ|²), B, C and D Gaussian."""
+        """Fresh parameters: |λ|² uniform in [r_min², r_max²], uniform phases, γ = log √(1 - |λ|²); B, C, D Gaussian."""
         keys = jax.random.split(key, 7)
         d, n = self.input_size, self.hidden_size
         k = n if self.output_size is None else self.output_size
@@ -98,7 +98,7 @@ class LRU(ComplexDiagonal):
         return jnp.log(-0.5 * log_squared), 0.5 * jnp.log(rest)
 
     def prepare(self, params: LRUParams) -> ComplexDiagonalWeights:
-        """λ, and B with its normalisation."""
+        """The weights that each step reads: λ, and B with its normalisation."""
         gamma = jnp.exp(params.gamma_log)
         return ComplexDiagonalWeights(
             decay=jnp.exp(jax.lax.complex(-jnp.exp(params.nu_log), jnp.exp(params.theta_log))),
@@ -111,5 +111,5 @@ class LRU(ComplexDiagonal):
 
 
 def _above_zero(key: Key, size: int) -> Float[Array, " n"]:
-    """Uniform in (0, 1): the logarithm of what is drawn has to be finite."""
+    """Numbers drawn uniformly from (0, 1), never 0: their logarithm has to be finite."""
     return jax.random.uniform(key, (size,), minval=jnp.finfo(jnp.float32).eps)

@@ -85,23 +85,23 @@ class LSTM(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
         initializers.check_forget_bias("forget_bias", self.forget_bias)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``c``; h goes round through W_h."""
+        """The fields that recur inside a unit alone: ``c``, for h goes round through W_h."""
         return ("c",)
 
     def init(self, key: Key) -> LSTMParams | PeepholeLSTMParams:
-        """Each gate's block of W_x and W_h apart, biases 0 but for the forget bias, peepholes 0."""
+        """Fresh parameters: W_x and W_h drawn gate by gate, b = 0 but for the forget bias, peepholes 0."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         h, num_blocks = self.hidden_size, 3 if self.coupled else 4
         w_x = initializers.blocks(self.input_init, key_x, (self.input_size, h), num_blocks)
@@ -117,20 +117,20 @@ class LSTM(Cell):
     def initial_state(
         self, weights: LSTMParams | PeepholeLSTMParams, batch_shape: tuple[int, ...]
     ) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: LSTMParams | PeepholeLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]
     ) -> LSTMState:
-        """The equations of the class."""
+        """The state after one step, by the equations of the class."""
         return self.next_state_with(weights, state, u, lambda candidate: candidate)
 
     def next_state_with(

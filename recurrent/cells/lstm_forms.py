@@ -76,7 +76,7 @@ class LSTMForm:
     output_gate_activation: str = "sigmoid"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.gates not in ("ifo", "if", "io", "fo", "i", "f", "o", ""):
             raise ValueError(f"gates: expected some of 'ifo', in this order, got {self.gates!r}")
         if self.coupled and ("f" in self.gates or "i" not in self.gates):
@@ -126,7 +126,7 @@ class LSTMVariant(Cell):
     bias_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         for field in ("input_init", "recurrent_init", "bias_init"):
             initializers.check(field, getattr(self, field))
         if self.forget_bias and not self.form.coupled and "f" not in self.form.gates:
@@ -134,16 +134,16 @@ class LSTMVariant(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``c``; h goes round through W_h, and opened gates through W_g."""
+        """The fields that recur inside a unit alone: ``c``, for h and opened gates go round by W_h and W_g."""
         return ("c",)
 
     def init(self, key: Key) -> LSTMParams | PeepholeLSTMParams | FullGateParams:
-        """Each block of each matrix apart."""
+        """Fresh parameters: each block of each matrix is drawn apart."""
         key_x, key_h, key_b, key_p, key_g = jax.random.split(key, 5)
         h, names = self.hidden_size, self.form.blocks
         b = initializers.initialize(self.bias_init, key_b, (len(names), h))
@@ -169,14 +169,14 @@ class LSTMVariant(Cell):
     def initial_state(
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, batch_shape: tuple[int, ...]
     ) -> LSTMState | FullGateState:
-        """All 0, the opened gates too."""
+        """The state before the first step: all 0, the opened gates too."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return FullGateState(*[zeros] * 5) if self.form.full_recurrence else LSTMState(zeros, zeros)
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
@@ -185,7 +185,7 @@ class LSTMVariant(Cell):
         state: LSTMState | FullGateState,
         u: Float[Array, "*b gates"],
     ) -> LSTMState | FullGateState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         form = self.form
         parts = jnp.split(u + state.h @ weights.w_h, len(form.blocks), axis=-1)
         z = dict(zip(form.blocks, parts, strict=True))

@@ -81,7 +81,7 @@ class LSTMP(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.projection_size is not None and self.projection_size < 1:
             raise ValueError(
                 f"projection_size: expected a positive integer or None, got {self.projection_size}"
@@ -93,16 +93,18 @@ class LSTMP(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def recurrent_size(self) -> int:
-        """How many entries of h recur."""
+        """How many entries of h the next step reads."""
         return max(1, self.hidden_size // 2) if self.projection_size is None else self.projection_size
 
     def init(self, key: Key) -> LSTMPParams | PeepholeLSTMPParams:
-        """Each gate's block of W_x and W_h apart, W_p as W_h; biases 0 but for the forget bias, peepholes 0."""
+        """Fresh parameters: each gate's block of W_x and W_h drawn apart, W_p as W_h; biases 0 but for the forget bias,
+        peepholes 0.
+        """
         key_x, key_h, key_p = jax.random.split(key, 3)
         h, r = self.hidden_size, self.recurrent_size
         params = LSTMPParams(
@@ -116,7 +118,7 @@ class LSTMP(Cell):
     def initial_state(
         self, weights: LSTMPParams | PeepholeLSTMPParams, batch_shape: tuple[int, ...]
     ) -> LSTMPState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         return LSTMPState(
             h=jnp.zeros((*batch_shape, self.recurrent_size + self.extra_size), weights.b.dtype),
             c=jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype),
@@ -125,13 +127,13 @@ class LSTMP(Cell):
     def project(
         self, weights: LSTMPParams | PeepholeLSTMPParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: LSTMPParams | PeepholeLSTMPParams, state: LSTMPState, u: Float[Array, "*b gates"]
     ) -> LSTMPState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         z = u + state.h[..., : self.recurrent_size] @ weights.w_h
         z_i, z_f, g, z_o = jnp.split(z, 4, axis=-1)
         peepholes = weights.p if isinstance(weights, PeepholeLSTMPParams) else None

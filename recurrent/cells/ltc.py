@@ -97,7 +97,7 @@ class LTC(Cell):
     unfolds: int = 6
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.synapses not in ("layer", "pairs"):
             raise ValueError(f"synapses: expected layer or pairs, got {self.synapses!r}")
         check_dt(self.dt)
@@ -106,11 +106,11 @@ class LTC(Cell):
 
     @property
     def input_shape(self) -> Any:
-        """``(d,)``; a `TimedInput` of shapes where ``dt`` is None."""
+        """The shape of one input: ``(d,)``; a `TimedInput` of shapes where ``dt`` is None."""
         return input_shape(self.input_size, self.dt)
 
     def init(self, key: Key) -> LTCParams | PairsLTCParams:
-        """'layer': W_x Glorot, W_h orthogonal, b = 0, A ±1, ρ = 1. 'pairs': see `_init_pairs`."""
+        """Fresh parameters; 'layer': W_x Glorot, W_h orthogonal, b = 0, A ±1, ρ = 1; 'pairs': see `_init_pairs`."""
         if self.synapses == "pairs":
             return _init_pairs(key, self.input_size, self.hidden_size)
         key_x, key_h, key_a = jax.random.split(key, 3)
@@ -124,19 +124,21 @@ class LTC(Cell):
         )
 
     def prepare(self, params: LTCParams | PairsLTCParams) -> LTCParams | PairsLTCParams:
-        """The rates and conductances, positive, in the places of their parameters."""
+        """The weights that each step reads: the rates and conductances, positive, in the places of their parameters."""
         if isinstance(params, LTCParams):
             return params._replace(rho=jax.nn.softplus(params.rho))
         positive = {name: jax.nn.softplus(getattr(params, name)) for name in ("w", "w_in", "c", "leak")}
         return params._replace(**positive)
 
     def initial_state(self, weights: LTCParams | PairsLTCParams, batch_shape: tuple[int, ...]) -> LTCState:
-        """v = 0."""
+        """The state before the first step: v = 0."""
         dtype = weights.b.dtype if isinstance(weights, LTCParams) else weights.c.dtype
         return LTCState(jnp.zeros((*batch_shape, self.hidden_size), dtype))
 
     def project(self, weights: LTCParams | PairsLTCParams, x: Float[Array, "*b d"] | TimedInput) -> Drive:
-        """'layer': x W_x + b; 'pairs': the sums over inputs of g e and of g. And dt."""
+        """What does not depend on the state; 'layer': x W_x + b, 'pairs': the sums over inputs of g e and of g;
+        besides, dt.
+        """
         values, dt = elapsed_time(x, self.dt)
         if isinstance(weights, LTCParams):
             return (values @ weights.w_x + weights.b,), dt
@@ -148,7 +150,7 @@ class LTC(Cell):
         state: LTCState,
         u: Drive,
     ) -> LTCState:
-        """The fused steps at the head of this module."""
+        """The state after one step: the fused steps at the head of this module."""
         drive, dt = u
         step = dt / self.unfolds
         v = state.v
@@ -169,7 +171,7 @@ class LTC(Cell):
         state: LTCState,
         u: Drive,
     ) -> Float[Array, "*b h"]:
-        """v."""
+        """What is emitted: the potentials v."""
         return state.v
 
 
@@ -180,7 +182,7 @@ def _sums(
     mu: Float[Array, "n h"],
     e: Float[Array, "n h"],
 ) -> tuple[Float[Array, "*b h"], Float[Array, "*b h"]]:
-    """Σᵢ g[i, j] e[i, j] and Σᵢ g[i, j]."""
+    """The sums over presynaptic units i of g[i, j] e[i, j] and of the conductance g[i, j]."""
     conductance = w * jax.nn.sigmoid(s * (v[..., None] - mu))
     return jnp.sum(conductance * e, axis=-2), jnp.sum(conductance, axis=-2)
 

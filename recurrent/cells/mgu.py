@@ -60,17 +60,17 @@ class MGU(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> MGUParams:
-        """Each block of W_x and W_h apart, b_f = -``forget_bias``, b_n = 0."""
+        """Fresh parameters: each block of W_x and W_h drawn apart, b_f = -``forget_bias``, b_n = 0."""
         key_x, key_h = jax.random.split(key)
         h = self.hidden_size
         return MGUParams(
@@ -80,15 +80,15 @@ class MGU(Cell):
         )
 
     def initial_state(self, weights: MGUParams, batch_shape: tuple[int, ...]) -> MGUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return MGUState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: MGUParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: MGUParams, state: MGUState, u: Float[Array, "*b gates"]) -> MGUState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         h, size = state.h, self.hidden_size
         f = jax.nn.sigmoid(u[..., :size] + h @ weights.w_h[:, :size])
         n = jnp.tanh(u[..., size:] + (f * h) @ weights.w_h[:, size:])

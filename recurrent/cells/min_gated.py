@@ -57,7 +57,7 @@ class MinLSTMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _MinGated(Cell):
-    """What both cells share: their fields, and everything but the gates."""
+    """What `MinGRU` and `MinLSTM` share: their fields, and everything but the gates."""
 
     input_size: int
     hidden_size: int
@@ -66,18 +66,18 @@ class _MinGated(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check_forget_bias("forget_bias", self.forget_bias)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``h``: no unit sees another."""
+        """The fields that recur inside a unit alone: ``h``, for no unit sees another."""
         return ("h",)
 
     def _init(self, key: Key, num_gates: int) -> tuple[Float[Array, "d gates"], Float[Array, " h"]]:
@@ -89,7 +89,7 @@ class _MinGated(Cell):
     def project(
         self, weights: MinGRUParams | MinLSTMParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def _candidate(self, n: Float[Array, "*b h"]) -> Float[Array, "*b h"]:
@@ -115,16 +115,16 @@ class MinGRU(_MinGated):
     """
 
     def init(self, key: Key) -> MinGRUParams:
-        """W_x as ``input_init`` says, b_z = -``forget_bias``, b_n = 0."""
+        """Fresh parameters: W_x as ``input_init`` says, b_z = -``forget_bias``, b_n = 0."""
         w_x, forget = self._init(key, 2)
         return MinGRUParams(w_x, jnp.concatenate([-forget, jnp.zeros_like(forget)]))
 
     def initial_state(self, weights: MinGRUParams, batch_shape: tuple[int, ...]) -> MinGRUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return MinGRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def linear(self, weights: MinGRUParams, u: Float[Array, "*b gates"]) -> forms.Diagonal:
-        """h' = (1 - σ(z)) ⊙ h + σ(z) ⊙ g(n)."""
+        """The state map as a linear form: h' = (1 - σ(z)) ⊙ h + σ(z) ⊙ g(n)."""
         z, n = jnp.split(u, 2, axis=-1)
         # 1 - σ(z) is σ(-z), without the cancellation of a closed gate
         keep, add = jax.nn.sigmoid(-z), jax.nn.sigmoid(z) * self._candidate(n)
@@ -137,8 +137,8 @@ class MinLSTM(_MinGated):
 
     Equations and source: the head of this module. ``forget_bias`` as in `MinGRU`: the biases start at
     b_f = ``forget_bias`` and b_i = -``forget_bias``, whose normalised gate f' is σ(``forget_bias``).
-    Initialisation: as of `MinGRU`; the authors' code can raise b_f alone, by 3 in that copy of its settings.
-    Learning rate: as of `MinGRU`, AdamW at 3e-4.
+    Initialisation: as for `MinGRU`; the authors' code can raise b_f alone, by 3 in that copy of its settings.
+    Learning rate: as for `MinGRU`, AdamW at 3e-4.
 
     >>> cell = MinLSTM(input_size=2, hidden_size=3)
     >>> weights = cell.prepare(cell.init(jax.random.key(0)))
@@ -148,16 +148,16 @@ class MinLSTM(_MinGated):
     """
 
     def init(self, key: Key) -> MinLSTMParams:
-        """W_x as ``input_init`` says, b_f = ``forget_bias`` = -b_i, b_n = 0."""
+        """Fresh parameters: W_x as ``input_init`` says, b_f = ``forget_bias`` = -b_i, b_n = 0."""
         w_x, forget = self._init(key, 3)
         return MinLSTMParams(w_x, jnp.concatenate([-forget, forget, jnp.zeros_like(forget)]))
 
     def initial_state(self, weights: MinLSTMParams, batch_shape: tuple[int, ...]) -> MinLSTMState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return MinLSTMState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def linear(self, weights: MinLSTMParams, u: Float[Array, "*b gates"]) -> forms.Diagonal:
-        """h' = f' ⊙ h + i' ⊙ g(n)."""
+        """The state map as a linear form: h' = f' ⊙ h + i' ⊙ g(n)."""
         i, f, n = jnp.split(u, 3, axis=-1)
         # the quotient itself would be 0 / 0 where both gates are closed
         log_odds = jax.nn.log_sigmoid(f) - jax.nn.log_sigmoid(i)

@@ -62,17 +62,19 @@ class MinimalRNN(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> MinimalRNNParams:
-        """W_x and W_z as ``input_init`` says, W_h as ``recurrent_init``, b_x = 0, b = ``forget_bias``."""
+        """Fresh parameters: W_x and W_z as ``input_init`` says, W_h as ``recurrent_init``, b_x 0, b the
+        ``forget_bias``.
+        """
         key_x, key_h, key_z = jax.random.split(key, 3)
         h = self.hidden_size
         return MinimalRNNParams(
@@ -84,18 +86,18 @@ class MinimalRNN(Cell):
         )
 
     def initial_state(self, weights: MinimalRNNParams, batch_shape: tuple[int, ...]) -> MinimalRNNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return MinimalRNNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: MinimalRNNParams, x: Float[Array, "*b d"]) -> Float[Array, "*b both"]:
-        """z W_z + b, and z."""
+        """What does not depend on the state: z W_z + b, and z."""
         z = jnp.tanh(x @ weights.w_x + weights.b_x)
         return jnp.concatenate([z @ weights.w_z + weights.b, z], axis=-1)
 
     def next_state(
         self, weights: MinimalRNNParams, state: MinimalRNNState, u: Float[Array, "*b both"]
     ) -> MinimalRNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         gate, z = jnp.split(u, 2, axis=-1)
         k = jax.nn.sigmoid(gate + state.h @ weights.w_h)
         return MinimalRNNState(k * state.h + (1.0 - k) * z)

@@ -97,7 +97,7 @@ class MLSTM(Cell):
     forget_gate: str = "sigmoid"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -107,11 +107,13 @@ class MLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> MLSTMParams:
-        """N(0, 2/5d) for q, k, v and o; gates that do not see x yet: log i from N(0, 0.1²), f spread over heads."""
+        """Fresh parameters: N(0, 2/5d) for q, k, v and o; gates that do not see x yet: log i from N(0, 0.1²), f spread
+        over heads.
+        """
         *keys, key_i = jax.random.split(key, 5)
         d, h, heads = self.input_size, self.hidden_size, self.num_heads
         w_q, w_k, w_v, w_o = ((2.0 / (5.0 * d)) ** 0.5 * jax.random.normal(part, (d, h)) for part in keys)
@@ -132,7 +134,7 @@ class MLSTM(Cell):
         )
 
     def prepare(self, params: MLSTMParams) -> MLSTMWeights:
-        """One product for everything that x goes through."""
+        """The weights that each step reads: all that x is multiplied with side by side, for one product."""
         p = params
         return MLSTMWeights(
             w=jnp.concatenate([p.w_q, p.w_k, p.w_v, p.w_o, p.w_i, p.w_f], axis=-1),
@@ -140,7 +142,7 @@ class MLSTM(Cell):
         )
 
     def initial_state(self, weights: MLSTMWeights, batch_shape: tuple[int, ...]) -> MLSTMState:
-        """C = n = m = 0."""
+        """The state before the first step: C = n = m = 0."""
         heads, p = self.num_heads, self.hidden_size // self.num_heads
 
         def zeros(*shape: int) -> Array:
@@ -149,7 +151,7 @@ class MLSTM(Cell):
         return MLSTMState(c=zeros(heads, p, p), n=zeros(heads, p), m=zeros(heads))
 
     def project(self, weights: MLSTMWeights, x: Float[Array, "*b d"]) -> MLSTMInputs:
-        """Queries, keys, values and the gates."""
+        """What does not depend on the state: queries, keys, values and the gates."""
         h, heads = self.hidden_size, self.num_heads
         z = x @ weights.w + weights.b
         *qkv, o, log_i, f = jnp.split(z, [h, 2 * h, 3 * h, 4 * h, 4 * h + heads], axis=-1)
@@ -164,11 +166,11 @@ class MLSTM(Cell):
         )
 
     def linear(self, weights: MLSTMWeights, u: MLSTMInputs) -> forms.ScalarDecay:
-        """(C, n) decays by f and gains i (v kᵀ, k)."""
+        """The state map as a linear form: (C, n) decays by f and gains i (v kᵀ, k)."""
         return forms.ScalarDecay(u.log_f, MLSTMState(arrays.outer(u.v, u.k), u.k, u.log_i))
 
     def output(self, weights: MLSTMWeights, state: MLSTMState, u: MLSTMInputs) -> Float[Array, "*b h"]:
-        """What is read with q, normalised, behind the output gate."""
+        """What is emitted: what q reads from the memory, normalised, behind the output gate."""
         # both sides of the quotient times e^min(m, 0): e^-m alone overflows where m is far below 0
         scale = jnp.exp(jnp.minimum(state.m, 0.0))
         read = scale[..., None] * jnp.einsum("...vk,...k->...v", state.c, u.q)

@@ -131,7 +131,7 @@ class MogrifierLSTM(Cell):
     mogrifier_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.rounds < 1:
             raise ValueError(f"rounds: expected a positive integer, got {self.rounds}")
         if self.rank is not None and self.rank < 1:
@@ -141,11 +141,11 @@ class MogrifierLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> Params:
-        """Each matrix and each gate's block apart, biases 0 but for the forget bias."""
+        """Fresh parameters: each matrix and each gate's block drawn apart, biases 0 but for the forget bias."""
         key_x, key_h, key_q, key_r = jax.random.split(key, 4)
         d, h = self.input_size, self.hidden_size
         shared = (
@@ -174,7 +174,7 @@ class MogrifierLSTM(Cell):
         return *matrices, jnp.zeros((count, fan_out))
 
     def prepare(self, params: Params) -> MogrifierLSTMWeights:
-        """One product for x and h."""
+        """The weights that each step reads: W_x over W_h, for one product of x and h."""
         w_x, w_h, b, *rest = params
         size = 2 if self.rank is None else 3
         *q, s_q = rest[:size]
@@ -185,14 +185,14 @@ class MogrifierLSTM(Cell):
         return MogrifierLSTMWeights(w, b, odd, (tuple(r), s_r))
 
     def initial_state(self, weights: MogrifierLSTMWeights, batch_shape: tuple[int, ...]) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def next_state(
         self, weights: MogrifierLSTMWeights, state: LSTMState, u: Float[Array, "*b d"]
     ) -> LSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         x, h = u, state.h
         for k in range(self.rounds):
             if k % 2 == 0:
@@ -206,7 +206,7 @@ class MogrifierLSTM(Cell):
 
 
 def _gate(z: Array, rounds: tuple[tuple[Array, ...], Array], index: int) -> Array:
-    """2 σ(z Q + s), between 0 and 2."""
+    """The gate of one round, 2 σ(z Q + s), between 0 and 2."""
     matrices, shifts = rounds
     for matrix in matrices:
         z = z @ matrix[index]

@@ -77,7 +77,7 @@ class MultiplicativeLSTM(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.squashing not in SQUASHINGS:
             raise ValueError(f"squashing: expected {' or '.join(SQUASHINGS)}, got {self.squashing!r}")
         initializers.check("input_init", self.input_init)
@@ -85,11 +85,11 @@ class MultiplicativeLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> MultiplicativeLSTMParams:
-        """Each block of each matrix apart, biases 0 but for the forget bias."""
+        """Fresh parameters: each block of each matrix drawn apart, biases 0 but for the forget bias."""
         key_x, key_h, key_mx, key_mh = jax.random.split(key, 4)
         d, h = self.input_size, self.hidden_size
         return MultiplicativeLSTMParams(
@@ -101,19 +101,19 @@ class MultiplicativeLSTM(Cell):
         )
 
     def prepare(self, params: MultiplicativeLSTMParams) -> MultiplicativeLSTMWeights:
-        """One product for all that x goes through."""
+        """The weights that each step reads: all that x is multiplied with side by side, for one product."""
         w_in = jnp.concatenate([params.w_x, params.w_mx], axis=-1)
         return MultiplicativeLSTMWeights(w_in, params.w_h, params.b, params.w_mh)
 
     def initial_state(self, weights: MultiplicativeLSTMWeights, batch_shape: tuple[int, ...]) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def project(
         self, weights: MultiplicativeLSTMWeights, x: Float[Array, "*b d"]
     ) -> tuple[Float[Array, "*b gates"], Float[Array, "*b h"]]:
-        """x W_x + b and x W_mx."""
+        """What does not depend on the state: x W_x + b and x W_mx."""
         gates, factor = jnp.split(x @ weights.w_in, [4 * self.hidden_size], axis=-1)
         return gates + weights.b, factor
 
@@ -123,7 +123,7 @@ class MultiplicativeLSTM(Cell):
         state: LSTMState,
         u: tuple[Float[Array, "*b gates"], Float[Array, "*b h"]],
     ) -> LSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         gates, factor = u
         z_i, z_f, g, z_o = jnp.split(gates + (factor * (state.h @ weights.w_mh)) @ weights.w_h, 4, axis=-1)
         i, f, o = (jax.nn.sigmoid(z) for z in (z_i, z_f, z_o))

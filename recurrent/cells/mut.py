@@ -56,7 +56,7 @@ class MUTState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class _MUT(Cell):
-    """What the three cells share: their fields, and everything but which products there are, and the gates."""
+    """What `MUT1`, `MUT2` and `MUT3` share: all but which products there are, and the gates."""
 
     input_size: int
     hidden_size: int
@@ -65,13 +65,13 @@ class _MUT(Cell):
     bias_init: Spec = "uniform"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         for field in ("input_init", "recurrent_init", "bias_init"):
             initializers.check(field, getattr(self, field))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def _init(self, key: Key, from_e: int, from_h: int) -> MUTParams:
@@ -85,11 +85,11 @@ class _MUT(Cell):
         )
 
     def initial_state(self, weights: MUTWeights, batch_shape: tuple[int, ...]) -> MUTState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return MUTState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: MUTWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """What e adds to r, z and n, with their biases."""
+        """What does not depend on the state: what e adds to r, z and n, with their biases."""
         return x @ weights.w_in + weights.b
 
 
@@ -108,21 +108,21 @@ class MUT1(_MUT):
     """
 
     def init(self, key: Key) -> MUTParams:
-        """Each block of each matrix apart."""
+        """Fresh parameters: each block of each matrix is drawn apart."""
         return self._init(key, 2, 2)
 
     def prepare(self, params: MUTParams) -> MUTWeights:
-        """[W_e W_xr, W_e W_xz, W_e]."""
+        """The weights that each step reads: [W_e W_xr, W_e W_xz, W_e]."""
         w_in = jnp.concatenate([params.w_e @ params.w_x, params.w_e], axis=-1)
         return MUTWeights(w_in, params.w_h, params.b)
 
     def project(self, weights: MUTWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """What e adds to r, z and n, with their biases; to n it is tanh(e)."""
+        """What does not depend on the state: what e adds to r, z and n, with their biases; to n it is tanh(e)."""
         gates, e = jnp.split(x @ weights.w_in, [2 * self.hidden_size], axis=-1)
         return jnp.concatenate([gates, jnp.tanh(e)], axis=-1) + weights.b
 
     def next_state(self, weights: MUTWeights, state: MUTState, u: Float[Array, "*b gates"]) -> MUTState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         w_hr, w_hn = jnp.split(weights.w_h, 2, axis=-1)
         u_r, u_z, u_n = jnp.split(u, 3, axis=-1)
         r, z = jax.nn.sigmoid(u_r + state.h @ w_hr), jax.nn.sigmoid(u_z)
@@ -145,16 +145,16 @@ class MUT2(_MUT):
     """
 
     def init(self, key: Key) -> MUTParams:
-        """Each block of each matrix apart."""
+        """Fresh parameters: each block of each matrix is drawn apart."""
         return self._init(key, 2, 3)
 
     def prepare(self, params: MUTParams) -> MUTWeights:
-        """[W_e, W_e W_xz, W_e W_xn]."""
+        """The weights that each step reads: [W_e, W_e W_xz, W_e W_xn]."""
         w_in = jnp.concatenate([params.w_e, params.w_e @ params.w_x], axis=-1)
         return MUTWeights(w_in, params.w_h, params.b)
 
     def next_state(self, weights: MUTWeights, state: MUTState, u: Float[Array, "*b gates"]) -> MUTState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         w_hrz, w_hn = jnp.split(weights.w_h, [2 * self.hidden_size], axis=-1)
         u_rz, u_n = jnp.split(u, [2 * self.hidden_size], axis=-1)
         r, z = jnp.split(jax.nn.sigmoid(u_rz + state.h @ w_hrz), 2, axis=-1)
@@ -177,15 +177,15 @@ class MUT3(_MUT):
     """
 
     def init(self, key: Key) -> MUTParams:
-        """Each block of each matrix apart."""
+        """Fresh parameters: each block of each matrix is drawn apart."""
         return self._init(key, 3, 3)
 
     def prepare(self, params: MUTParams) -> MUTWeights:
-        """W_e W_x."""
+        """The weights that each step reads: W_e W_x."""
         return MUTWeights(params.w_e @ params.w_x, params.w_h, params.b)
 
     def next_state(self, weights: MUTWeights, state: MUTState, u: Float[Array, "*b gates"]) -> MUTState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         w_hr, w_hz, w_hn = jnp.split(weights.w_h, 3, axis=-1)
         u_r, u_z, u_n = jnp.split(u, 3, axis=-1)
         r = jax.nn.sigmoid(u_r + state.h @ w_hr)

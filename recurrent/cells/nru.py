@@ -69,7 +69,7 @@ class NRU(Cell):
     relu: bool = False
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         for name, value in (("memory_size", self.memory_size), ("num_heads", self.num_heads)):
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
@@ -81,7 +81,7 @@ class NRU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
@@ -89,7 +89,9 @@ class NRU(Cell):
         return math.isqrt(self.num_heads * self.memory_size)
 
     def init(self, key: Key) -> NRUParams:
-        """Uniform in ±1/√inputs, biases too: the default of torch's linear layers, which the authors keep."""
+        """Fresh parameters: uniform in ±1/√inputs, biases too: the default of torch's linear layers, which the authors
+        keep.
+        """
         keys = jax.random.split(key, 5)
         d, h, joint = self.input_size, self.hidden_size, self.hidden_size + self.memory_size
         heads = 2 * self.num_heads + 4 * self._factor_size
@@ -106,7 +108,7 @@ class NRU(Cell):
         )
 
     def initial_state(self, weights: NRUParams, batch_shape: tuple[int, ...]) -> NRUState:
-        """h = m = 0."""
+        """The state before the first step: h = m = 0."""
         dtype = weights.b.dtype
         return NRUState(
             jnp.zeros((*batch_shape, self.hidden_size), dtype),
@@ -114,11 +116,11 @@ class NRU(Cell):
         )
 
     def project(self, weights: NRUParams, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: NRUParams, state: NRUState, u: Float[Array, "*b h"]) -> NRUState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         k, s = self.num_heads, self._factor_size
         h = jax.nn.relu(u + jnp.concatenate([state.h, state.m], axis=-1) @ weights.w_h)
         z = jnp.concatenate([h, state.m], axis=-1) @ weights.w_m + weights.b_m

@@ -44,7 +44,7 @@ _SMOOTHING = 0.01
 
 
 def modrelu(z: Float[Array, "*b h"], b: Float[Array, " h"]) -> Float[Array, "*b h"]:
-    """relu(|z| + b) sign(z); 0 at z = 0.
+    """The modReLU of real numbers, relu(|z| + b) sign(z), which is 0 at z = 0.
 
     >>> modrelu(jnp.array([-3.0, 0.0, 0.5]), jnp.array([-1.0, 1.0, -1.0])).tolist()
     [-2.0, 0.0, 0.0]
@@ -53,7 +53,7 @@ def modrelu(z: Float[Array, "*b h"], b: Float[Array, " h"]) -> Float[Array, "*b 
 
 
 def complex_modrelu(z: Complex[Array, "*b h"], b: Float[Array, " h"]) -> Complex[Array, "*b h"]:
-    """z relu(m + b) / m with m = √(|z|² + 0.01 / h)."""
+    """The modReLU of complex numbers, z relu(m + b) / m with m = √(|z|² + 0.01 / h)."""
     modulus = jnp.sqrt(z.real**2 + z.imag**2 + _SMOOTHING / z.shape[-1])
     return z * (jax.nn.relu(modulus + b) / modulus)
 
@@ -83,7 +83,9 @@ def rotation_planes(values: Float[Array, " m"], size: int) -> Float[Array, " n"]
 
 
 def refined(w: Inexact[Array, "h h"]) -> Inexact[Array, "h h"]:
-    """W (3 - WᴴW) / 2: of an error ε in WᴴW = 1 about ε² is left, at full precision on every device."""
+    """A matrix nearer to unitary than W, W (3 - WᴴW) / 2: of an error ε in WᴴW = 1 about ε² is left, at full precision
+    on every device.
+    """
     exact = jax.lax.Precision.HIGHEST
     gram = jnp.matmul(w.conj().T, w, precision=exact)
     return jnp.matmul(w, 1.5 * jnp.eye(w.shape[0], dtype=w.dtype) - 0.5 * gram, precision=exact)
@@ -114,7 +116,7 @@ class ConstrainedCell(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def check_size(self) -> None:
@@ -160,17 +162,17 @@ class OrthogonalCell(ConstrainedCell):
     """h' = modReLU(x W_x + h W), W orthogonal; a subclass adds ``init`` and ``prepare``."""
 
     def initial_state(self, weights: OrthogonalWeights, batch_shape: tuple[int, ...]) -> OrthogonalState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return OrthogonalState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: OrthogonalWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x."""
+        """What does not depend on the state: x W_x."""
         return x @ weights.w_x
 
     def next_state(
         self, weights: OrthogonalWeights, state: OrthogonalState, u: Float[Array, "*b h"]
     ) -> OrthogonalState:
-        """modReLU(u + h W)."""
+        """The state after one step: modReLU(u + h W)."""
         return OrthogonalState(modrelu(u + state.h @ weights.w_h, weights.b))
 
 
@@ -194,23 +196,23 @@ class UnitaryCell(ConstrainedCell):
     """h' = modReLU(x W_x + h W), W unitary, y = [Re h', Im h']; a subclass adds ``init`` and ``prepare``."""
 
     def initial_state(self, weights: UnitaryWeights, batch_shape: tuple[int, ...]) -> UnitaryState:
-        """h = h_0."""
+        """The state before the first step: h = h_0."""
         return UnitaryState(jnp.broadcast_to(weights.h_0, (*batch_shape, self.hidden_size)))
 
     def project(self, weights: UnitaryWeights, x: Float[Array, "*b d"]) -> Complex[Array, "*b h"]:
-        """x W_x, complex."""
+        """What does not depend on the state: x W_x, complex."""
         return jax.lax.complex(x @ weights.w_re, x @ weights.w_im)
 
     def next_state(
         self, weights: UnitaryWeights, state: UnitaryState, u: Complex[Array, "*b h"]
     ) -> UnitaryState:
-        """modReLU(u + h W)."""
+        """The state after one step: modReLU(u + h W)."""
         return UnitaryState(complex_modrelu(u + state.h @ weights.w_h, weights.b))
 
     def output(
         self, weights: UnitaryWeights, state: UnitaryState, u: Complex[Array, "*b h"]
     ) -> Float[Array, "*b k"]:
-        """[Re h, Im h]: 2h numbers."""
+        """What is emitted: the 2h numbers [Re h, Im h]."""
         return jnp.concatenate([state.h.real, state.h.imag], axis=-1)
 
     def init_shared(self, key: Key) -> dict[str, Array]:

@@ -109,7 +109,7 @@ class PhasedLSTM(Cell):
     bias_init: Spec = "zeros"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if not 0.0 <= self.leak <= 1.0:
             raise ValueError(f"leak: expected a number in [0, 1], got {self.leak}")
         if self.log_periods[0] > self.log_periods[1]:
@@ -121,16 +121,16 @@ class PhasedLSTM(Cell):
 
     @property
     def input_shape(self) -> Shape:
-        """``((d,), ())`` as a `StampedInput`."""
+        """The shape of one input: ``((d,), ())`` as a `StampedInput`."""
         return StampedInput((self.input_size,), ())
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``c``; h goes round through W_h."""
+        """The fields that recur inside a unit alone: ``c``, for h goes round through W_h."""
         return ("c",)
 
     def init(self, key: Key) -> PhasedLSTMParams | PeepholePhasedLSTMParams:
-        """Each block of W_x and W_h apart; ``forget_bias`` is added to the biases of the forget gate."""
+        """Fresh parameters: each block of W_x and W_h drawn apart; ``forget_bias`` is added to b_f."""
         key_x, key_h, key_b, key_p, key_period, key_shift = jax.random.split(key, 6)
         h = self.hidden_size
         lowest, highest = map(float, self.log_periods)
@@ -153,14 +153,16 @@ class PhasedLSTM(Cell):
     def initial_state(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, batch_shape: tuple[int, ...]
     ) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def project(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, x: StampedInput
     ) -> PhasedLSTMInputs:
-        """x W_x + b, and how far each unit is open: nothing of it depends on the state."""
+        """What does not depend on the state: x W_x + b, and how far each unit is open: nothing of it depends on the
+        state.
+        """
         cycles = (jnp.asarray(x.t)[..., None] - weights.shift) / jnp.abs(weights.period)
         phase = cycles - jnp.floor(cycles)
         risen = 2.0 * phase / jnp.abs(weights.ratio_on)
@@ -170,7 +172,7 @@ class PhasedLSTM(Cell):
     def next_state(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, state: LSTMState, u: PhasedLSTMInputs
     ) -> LSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         z_i, z_f, g, z_o = jnp.split(u.gates + state.h @ weights.w_h, 4, axis=-1)
         peepholes = weights.p if isinstance(weights, PeepholePhasedLSTMParams) else None
         if peepholes is not None:

@@ -83,7 +83,7 @@ class QRNN(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.pooling not in BLOCKS:
             raise ValueError(f"pooling: expected {' or '.join(BLOCKS)}, got {self.pooling!r}")
         if self.window not in (1, 2):
@@ -92,21 +92,23 @@ class QRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def has_linear_form(self) -> bool:
-        """Where no gate depends on the state."""
+        """Whether the state map is linear in the state: it is where no gate depends on the state."""
         return self.window == 1
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """``c``: no unit sees another; the input in the state of ``window`` 2 is no unit's."""
+        """The fields that recur inside a unit alone: ``c``; with ``window`` 2 no units are declared, for the input in
+        the state is no unit's.
+        """
         return ("c",) if self.window == 1 else None
 
     def init(self, key: Key) -> QRNNParams:
-        """Each block of W_x apart, over all its taps; biases 0 but for the forget bias."""
+        """Fresh parameters: each block of W_x drawn apart, over all its taps; biases 0 but for the forget bias."""
         h, blocks = self.hidden_size, BLOCKS[self.pooling]
         bias = [jnp.full(h, float(self.forget_bias) if block == "f" else 0.0) for block in blocks]
         shape = (self.window * self.input_size, h)
@@ -115,14 +117,14 @@ class QRNN(Cell):
         )
 
     def prepare(self, params: QRNNParams) -> QRNNWeights:
-        """The rows of W_x, sorted by step."""
+        """The weights that each step reads: the rows of W_x, sorted by step."""
         d = self.input_size
         return QRNNWeights(params.w_x[:d], params.w_x[d:], params.b)
 
     def initial_state(
         self, weights: QRNNWeights, batch_shape: tuple[int, ...]
     ) -> QRNNState | QRNNWindowState:
-        """Zeros."""
+        """The state before the first step: zeros."""
         c = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         if self.window == 1:
             return QRNNState(c)
@@ -131,7 +133,7 @@ class QRNN(Cell):
     def project(
         self, weights: QRNNWeights, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b gates"] | tuple[Float[Array, "*b gates"], Float[Array, "*b d"]]:
-        """x W_x + b; with ``window`` 2 also x itself, which the state has to keep."""
+        """What does not depend on the state: x W_x + b; with ``window`` 2 also x itself, which the state keeps."""
         u = x @ weights.w_x + weights.b
         return u if self.window == 1 else (u, x)
 
@@ -141,7 +143,7 @@ class QRNN(Cell):
         state: QRNNState | QRNNWindowState,
         u: Float[Array, "*b gates"] | tuple[Float[Array, "*b gates"], Float[Array, "*b d"]],
     ) -> QRNNState | QRNNWindowState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         if not isinstance(state, QRNNWindowState):
             return super().next_state(weights, state, u)
         z = u[0] + state.x @ weights.w_previous
@@ -150,7 +152,7 @@ class QRNN(Cell):
         return QRNNWindowState(h=self._emit(z, c), c=c, x=u[1])
 
     def linear(self, weights: QRNNWeights, u: Float[Array, "*b gates"]) -> forms.Diagonal:
-        """c' = σ(f) ⊙ c + what comes in; for ``window`` 1."""
+        """The state map as a linear form: c' = σ(f) ⊙ c + what comes in; for ``window`` 1."""
         if self.window != 1:
             return super().linear(weights, u)
         keep, add = self._pool(u)
@@ -162,7 +164,9 @@ class QRNN(Cell):
         state: QRNNState | QRNNWindowState,
         u: Float[Array, "*b gates"] | tuple[Float[Array, "*b gates"], Float[Array, "*b d"]],
     ) -> Float[Array, "*b h"]:
-        """y; with ``window`` 2 it stands in the state, because o depends on the input that the new state lacks."""
+        """What is emitted: y. With ``window`` 2 it stands in the state, because o depends on the input that the new
+        state lacks.
+        """
         return state.h if isinstance(state, QRNNWindowState) else self._emit(u, state.c)
 
     def _pool(self, z: Array) -> tuple[Array, Array]:

@@ -93,7 +93,7 @@ class RGLRU(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.blocks < 1 or self.hidden_size % self.blocks:
             raise ValueError(
                 f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"
@@ -107,11 +107,11 @@ class RGLRU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> RGLRUParams:
-        """W_x as ``input_init`` says, gates N(0, 1/p), biases 0, Λ as the class says."""
+        """Fresh parameters: W_x as ``input_init`` says, gates N(0, 1/p), biases 0, Λ as the class says."""
         key_x, key_r, key_i, key_decay = jax.random.split(key, 4)
         h, p = self.hidden_size, self.hidden_size // self.blocks
         power = jax.random.uniform(key_decay, (h,), minval=self.min_radius, maxval=self.max_radius)
@@ -128,7 +128,7 @@ class RGLRU(Cell):
         )
 
     def prepare(self, params: RGLRUParams) -> RGLRUWeights:
-        """One product a block for both gates."""
+        """The weights that each step reads: the matrices of both gates side by side, for one product a block."""
         b_r, b_i = (bias.reshape(self.blocks, -1) for bias in (params.b_r, params.b_i))
         return RGLRUWeights(
             w_x=params.w_x,
@@ -139,11 +139,11 @@ class RGLRU(Cell):
         )
 
     def initial_state(self, weights: RGLRUWeights, batch_shape: tuple[int, ...]) -> RGLRUState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return RGLRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.rate.dtype))
 
     def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"]) -> RGLRUInputs:
-        """The decay, and what is added."""
+        """What does not depend on the state: the decay, and what is added."""
         v = x @ weights.w_x + weights.b_x
         parts = v.reshape(*v.shape[:-1], self.blocks, -1)
         z = jnp.einsum("...kp,kpq->...kq", parts, weights.w_gates) + weights.b_gates
@@ -154,5 +154,5 @@ class RGLRU(Cell):
         return RGLRUInputs(a=jnp.exp(log_a), drive=jnp.sqrt(rest) * i * v)
 
     def linear(self, weights: RGLRUWeights, u: RGLRUInputs) -> forms.Diagonal:
-        """h' = a ⊙ h + √(1 - a²) ⊙ (i ⊙ v)."""
+        """The state map as a linear form: h' = a ⊙ h + √(1 - a²) ⊙ (i ⊙ v)."""
         return forms.Diagonal(RGLRUState(u.a), RGLRUState(u.drive))

@@ -67,7 +67,7 @@ class RHN(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.depth < 1:
             raise ValueError(f"depth: expected at least 1, got {self.depth}")
         initializers.check("input_init", self.input_init)
@@ -75,16 +75,18 @@ class RHN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """None of the fields; from two layers on, the parameters of the first act on every unit within one step."""
+        """The fields that recur inside a unit alone: none; no units are declared from two layers on, where the
+        parameters of the first act on every unit within one step.
+        """
         return () if self.depth == 1 else None
 
     def init(self, key: Key) -> RHNParams:
-        """Each block of W_x and of each layer's W_h apart, biases 0 but for those of t and c."""
+        """Fresh parameters: each block of W_x and of each layer's W_h drawn apart, biases 0 but those of t and c."""
         key_x, key_h = jax.random.split(key)
         h, num_blocks = self.hidden_size, 2 if self.coupled else 3
         transform = jnp.full(h, float(self.transform_bias))
@@ -97,15 +99,15 @@ class RHN(Cell):
         )
 
     def initial_state(self, weights: RHNParams, batch_shape: tuple[int, ...]) -> RHNState:
-        """h = 0."""
+        """The state before the first step: h = 0."""
         return RHNState(jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: RHNParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b of the first layer."""
+        """What does not depend on the state: x W_x + b of the first layer."""
         return x @ weights.w_x + weights.b[0]
 
     def next_state(self, weights: RHNParams, state: RHNState, u: Float[Array, "*b gates"]) -> RHNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         s = state.h
         for layer in range(self.depth):
             z = s @ weights.w_h[layer] + (u if layer == 0 else weights.b[layer])

@@ -97,7 +97,7 @@ class S4D(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.state_size < 2 or self.state_size % 2:
             raise ValueError(f"state_size: expected an even number of at least 2, got {self.state_size}")
         if self.eigenvalues not in FREQUENCIES:
@@ -108,11 +108,13 @@ class S4D(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> S4DParams:
-        """W_x as ``input_init`` says, A and Δ as the class says, C complex Gaussian of variance 1, D Gaussian."""
+        """Fresh parameters: W_x as ``input_init`` says, A and Δ as the class says, C complex Gaussian of variance 1, D
+        Gaussian.
+        """
         key_x, key_dt, key_re, key_im, key_d = jax.random.split(key, 5)
         h, n = self.hidden_size, self.state_size // 2
         log_dt = jax.random.uniform(key_dt, (h,), minval=math.log(self.dt_min), maxval=math.log(self.dt_max))
@@ -128,7 +130,7 @@ class S4D(Cell):
         )
 
     def prepare(self, params: S4DParams) -> S4DWeights:
-        """Zero-order hold."""
+        """The weights that each step reads: the system discretised by a zero-order hold."""
         a = jax.lax.complex(-jnp.exp(params.log_a_re), params.a_im)
         exponent = jnp.exp(params.log_dt)[:, None] * a
         return S4DWeights(
@@ -141,19 +143,19 @@ class S4D(Cell):
         )
 
     def initial_state(self, weights: S4DWeights, batch_shape: tuple[int, ...]) -> S4DState:
-        """s = 0."""
+        """The state before the first step: s = 0."""
         return S4DState(jnp.zeros((*batch_shape, *weights.decay.shape), weights.decay.dtype))
 
     def project(self, weights: S4DWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x."""
+        """What does not depend on the state: x W_x."""
         return x @ weights.w_x
 
     def linear(self, weights: S4DWeights, u: Float[Array, "*b h"]) -> forms.Diagonal:
-        """s' = exp(Δ A) ⊙ s + (exp(Δ A) - 1) / A ⊙ u."""
+        """The state map as a linear form: s' = exp(Δ A) ⊙ s + (exp(Δ A) - 1) / A ⊙ u."""
         drive = weights.write * u[..., None]
         return forms.Diagonal(S4DState(jnp.broadcast_to(weights.decay, drive.shape)), S4DState(drive))
 
     def output(self, weights: S4DWeights, state: S4DState, u: Float[Array, "*b h"]) -> Float[Array, "*b h"]:
-        """2 Re(Σ C ⊙ s) + D ⊙ u."""
+        """What is emitted: 2 Re(Σ C ⊙ s) + D ⊙ u."""
         read = weights.c_re * state.s.real - weights.c_im * state.s.imag
         return jnp.sum(read, axis=-1) + weights.d * u

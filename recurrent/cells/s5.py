@@ -92,7 +92,7 @@ class S5(ComplexDiagonal):
     clip_eigenvalues: bool = True
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.blocks < 1 or self.hidden_size % self.blocks:
             raise ValueError(
                 f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"
@@ -101,7 +101,9 @@ class S5(ComplexDiagonal):
             raise ValueError(f"dt_min: expected a number in (0, dt_max = {self.dt_max}], got {self.dt_min}")
 
     def init(self, key: Key) -> S5Params:
-        """Λ and Δ as the class says; B and C are truncated Gaussians of variance 1/2n in the basis of HiPPO."""
+        """Fresh parameters: Λ and Δ as the class says; B and C are truncated Gaussians of variance 1/2n in the basis of
+        HiPPO.
+        """
         key_dt, key_b, key_re, key_im, key_d = jax.random.split(key, 5)
         d, n = self.input_size, self.hidden_size
         k = n if self.output_size is None else self.output_size
@@ -133,7 +135,7 @@ class S5(ComplexDiagonal):
         )
 
     def prepare(self, params: S5Params) -> ComplexDiagonalWeights:
-        """Zero-order hold."""
+        """The weights that each step reads: the system discretised by a zero-order hold."""
         re = jnp.minimum(params.lambda_re, LARGEST_RE) if self.clip_eigenvalues else params.lambda_re
         eigenvalues = jax.lax.complex(re, params.lambda_im)
         exponent = jnp.exp(params.log_dt) * eigenvalues

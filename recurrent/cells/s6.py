@@ -93,7 +93,7 @@ class S6(Cell):
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.state_size < 1:
             raise ValueError(f"state_size: expected at least 1, got {self.state_size}")
         if self.dt_rank is not None and self.dt_rank < 1:
@@ -102,11 +102,13 @@ class S6(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     def init(self, key: Key) -> S6Params:
-        """W_x as ``input_init`` says, U(±1/√inputs) for the rest; softplus(b_dt) see `DT_MIN`, A = -1 .. -n, d = 1."""
+        """Fresh parameters: W_x as ``input_init`` says, U(±1/√inputs) for the rest; softplus(b_dt) see `DT_MIN`, A = -1
+        .. -n, d = 1.
+        """
         key_x, key_down, key_up, key_dt, key_b, key_c = jax.random.split(key, 6)
         h, n = self.hidden_size, self.state_size
         rank = math.ceil(h / 16) if self.dt_rank is None else self.dt_rank
@@ -127,7 +129,9 @@ class S6(Cell):
         )
 
     def prepare(self, params: S6Params) -> S6Weights:
-        """One product for everything that x goes through: v is linear in x, and so are Δ before softplus, B and C."""
+        """The weights that each step reads: all that x is multiplied with side by side, for one product: v is linear in
+        x, and so are Δ before softplus, B and C.
+        """
         p = params
         after = jnp.concatenate([p.w_down @ p.w_up, p.w_b, p.w_c], axis=-1)
         return S6Weights(
@@ -135,22 +139,22 @@ class S6(Cell):
         )
 
     def initial_state(self, weights: S6Weights, batch_shape: tuple[int, ...]) -> S6State:
-        """s = 0."""
+        """The state before the first step: s = 0."""
         return S6State(jnp.zeros((*batch_shape, self.hidden_size, self.state_size), weights.w.dtype))
 
     def project(self, weights: S6Weights, x: Float[Array, "*b d"]) -> S6Inputs:
-        """v, Δ, B and C."""
+        """What does not depend on the state: v, Δ, B and C."""
         h, n = self.hidden_size, self.state_size
         v, dt, b, c = jnp.split(x @ weights.w, [h, 2 * h, 2 * h + n], axis=-1)
         return S6Inputs(v=v, dt=jax.nn.softplus(dt + weights.b_dt), b=b, c=c)
 
     def linear(self, weights: S6Weights, u: S6Inputs) -> forms.Diagonal:
-        """s' = a ⊙ s + (Δ ⊙ v) ⊗ B."""
+        """The state map as a linear form: s' = a ⊙ s + (Δ ⊙ v) ⊗ B."""
         a = jnp.exp(-u.dt[..., None] * weights.rate)
         if self.negative_eigenvalues:
             a = 2.0 * a - 1.0
         return forms.Diagonal(S6State(a), S6State((u.dt * u.v)[..., None] * u.b[..., None, :]))
 
     def output(self, weights: S6Weights, state: S6State, u: S6Inputs) -> Float[Array, "*b h"]:
-        """s C + d ⊙ v."""
+        """What is emitted: s C + d ⊙ v."""
         return jnp.sum(state.s * u.c[..., None, :], axis=-1) + weights.d * u.v

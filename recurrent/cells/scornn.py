@@ -59,14 +59,16 @@ class ScoRNN(OrthogonalCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("skew",)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
         if self.num_negative is not None and not 0 <= self.num_negative <= self.hidden_size:
             raise ValueError(f"num_negative: expected 0 to {self.hidden_size}, got {self.num_negative}")
         initializers.check("input_init", self.input_init)
 
     def init(self, key: Key) -> ScoRNNParams:
-        """W_x as ``input_init`` says, A with -tan(s / 2), s from U(0, π / 2), in planes (0, 1), (2, 3), ..., b = 0."""
+        """Fresh parameters: W_x as ``input_init`` says, A with -tan(s / 2), s from U(0, π / 2), in planes (0, 1), (2,
+        3), ..., b = 0.
+        """
         key_x, key_skew = jax.random.split(key)
         d, h = self.input_size, self.hidden_size
         return ScoRNNParams(
@@ -76,7 +78,7 @@ class ScoRNN(OrthogonalCell):
         )
 
     def prepare(self, params: ScoRNNParams) -> OrthogonalWeights:
-        """W."""
+        """The weights that each step reads: W by the scaled Cayley transform."""
         h = self.hidden_size
         num_negative = h // 2 if self.num_negative is None else self.num_negative
         a, identity = skew(params.skew, h), jnp.eye(h, dtype=params.skew.dtype)

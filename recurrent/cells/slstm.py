@@ -85,7 +85,7 @@ class SLSTM(Cell):
     recurrent_init: Spec = "zeros"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -96,16 +96,17 @@ class SLSTM(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """Memory, normaliser and scale; h goes round through W_h."""
+        """The fields that recur inside a unit alone: memory, normaliser and scale, for h goes round through W_h."""
         return ("c", "n", "m")
 
     def init(self, key: Key) -> SLSTMParams:
-        """W_x from N(0, 2/5d), each head's block of W_h as ``recurrent_init`` says; b_f falls within a head, else 0.
+        """Fresh parameters: W_x from N(0, 2/5d), each head's block of W_h as ``recurrent_init`` says; b_f falls within
+        a head, else 0.
 
         Unit r of a head of p starts with b_f = 5 - 12 (r / (p - 1))^0.3: at x = 0 the first unit of a head remembers
         about 150 steps, the last one none.
@@ -123,7 +124,7 @@ class SLSTM(Cell):
         )
 
     def prepare(self, params: SLSTMParams) -> SLSTMWeights:
-        """One product a head for all gates."""
+        """The weights that each step reads: all gates of a head side by side, for one product a head."""
         heads = self.num_heads
 
         def by_heads(leaf: Float[Array, "*rows gates"]) -> Float[Array, "*rows heads head_gates"]:
@@ -137,19 +138,19 @@ class SLSTM(Cell):
         )
 
     def initial_state(self, weights: SLSTMWeights, batch_shape: tuple[int, ...]) -> SLSTMState:
-        """h = c = n = m = 0."""
+        """The state before the first step: h = c = n = m = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return SLSTMState(zeros, zeros, zeros, zeros)
 
     def project(self, weights: SLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b heads head_gates"]:
-        """x W_x + b, head by head."""
+        """What does not depend on the state: x W_x + b, head by head."""
         u = x @ weights.w_x + weights.b
         return u.reshape(*u.shape[:-1], self.num_heads, -1)
 
     def next_state(
         self, weights: SLSTMWeights, state: SLSTMState, u: Float[Array, "*b heads head_gates"]
     ) -> SLSTMState:
-        """The equations of the module."""
+        """The state after one step, by the equations at the head of this module."""
         shape = state.h.shape
         by_heads = state.h.reshape(*shape[:-1], self.num_heads, -1)
         gates = u + jnp.einsum("...kp,kpq->...kq", by_heads, weights.w_h)

@@ -79,17 +79,17 @@ class SRU(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def has_linear_form(self) -> bool:
-        """Where no gate depends on the state."""
+        """Whether the state map is linear in the state: it is where no gate depends on the state."""
         return not self.peepholes
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """All of the fields: no unit sees another."""
+        """The fields that recur inside a unit alone: all of them, for no unit sees another."""
         return ("h", "c") if self.peepholes else ("c",)
 
     @property
@@ -98,7 +98,9 @@ class SRU(Cell):
         return math.sqrt(1.0 + 2.0 * math.exp(self.highway_bias))
 
     def init(self, key: Key) -> SRUParams | SRULinearParams:
-        """W_x of variance 1/d (a block s: times α²), v of variance 1; both times 1/2 in the gates with peepholes."""
+        """Fresh parameters: W_x of variance 1/d (a block s: times α²), v of variance 1; both times 1/2 in the gates
+        with peepholes.
+        """
         key_x, key_v = jax.random.split(key)
         d, h = self.input_size, self.hidden_size
         gate = math.sqrt(0.5) if self.peepholes else 1.0
@@ -115,7 +117,7 @@ class SRU(Cell):
         return SRUParams(*params, v=jax.random.uniform(key_v, (2 * h,), minval=-bound, maxval=bound))
 
     def prepare(self, params: SRUParams | SRULinearParams) -> SRUParams | SRULinearParams:
-        """b with blocks of zeros for n and s."""
+        """The weights that each step reads: b with blocks of zeros for n and s."""
         b_f, b_r = jnp.split(params.b, 2)
         rest = [jnp.zeros_like(b_f)] * (params.w_x.shape[-1] // self.hidden_size - 3)
         return params._replace(b=jnp.concatenate([b_f, jnp.zeros_like(b_f), b_r, *rest]))
@@ -123,14 +125,14 @@ class SRU(Cell):
     def initial_state(
         self, weights: SRUParams | SRULinearParams, batch_shape: tuple[int, ...]
     ) -> SRUState | SRULinearState:
-        """Zeros."""
+        """The state before the first step: zeros."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return SRUState(zeros, zeros) if self.peepholes else SRULinearState(zeros)
 
     def project(
         self, weights: SRUParams | SRULinearParams, x: Float[Array, "*b d"]
     ) -> Float[Array, "*b blocks"]:
-        """The four blocks f, n, r, s."""
+        """What does not depend on the state: the products of x, blocks f, n, r and s."""
         u = x @ weights.w_x + weights.b
         if self.input_size != self.hidden_size:
             return u
@@ -142,7 +144,7 @@ class SRU(Cell):
         state: SRUState | SRULinearState,
         u: Float[Array, "*b blocks"],
     ) -> SRUState | SRULinearState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         if not isinstance(weights, SRUParams):
             return super().next_state(weights, state, u)
         v_f, v_r = jnp.split(weights.v, 2)
@@ -152,7 +154,7 @@ class SRU(Cell):
         return SRUState(h=_highway(r + v_r * state.c, c, s), c=c)
 
     def linear(self, weights: SRULinearParams, u: Float[Array, "*b blocks"]) -> forms.Diagonal:
-        """c' = σ(f) ⊙ c + (1 - σ(f)) ⊙ n; without peepholes."""
+        """The state map as a linear form: c' = σ(f) ⊙ c + (1 - σ(f)) ⊙ n; without peepholes."""
         if self.peepholes:
             return super().linear(weights, u)
         f, n, _, _ = jnp.split(u, 4, axis=-1)
@@ -165,7 +167,9 @@ class SRU(Cell):
         state: SRUState | SRULinearState,
         u: Float[Array, "*b blocks"],
     ) -> Float[Array, "*b h"]:
-        """h; with peepholes it stands in the state, because its gate depends on the c that the new state lacks."""
+        """What is emitted: h. With peepholes it stands in the state, because its gate depends on the c that the new
+        state lacks.
+        """
         if isinstance(state, SRUState):
             return state.h
         _, _, r, s = jnp.split(u, 4, axis=-1)
@@ -173,7 +177,7 @@ class SRU(Cell):
 
 
 def _memory(f: Array, n: Array) -> tuple[Array, Array]:
-    """What of c is kept, and what is added."""
+    """What a step keeps of c, and what it adds to it."""
     # 1 - σ(f) is σ(-f), without the cancellation of an open gate
     return jax.nn.sigmoid(f), jax.nn.sigmoid(-f) * n
 

@@ -83,7 +83,7 @@ class StackRNN(Cell):
     weight_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.num_stacks < 1:
             raise ValueError(f"num_stacks: expected at least 1, got {self.num_stacks}")
         if self.capacity < 2:
@@ -94,16 +94,16 @@ class StackRNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def num_actions(self) -> int:
-        """3, or 2 without ``noop``."""
+        """How many actions a stack has: 3 (push, pop, noop), or 2 without ``noop``."""
         return 3 if self.noop else 2
 
     def init(self, key: Key) -> StackRNNParams:
-        """Matrices as ``weight_init`` says, b = 0."""
+        """Fresh parameters: matrices as ``weight_init`` says, b = 0."""
         d, h, stacks = self.input_size, self.hidden_size, self.num_stacks
         shapes = [(d, h), (h, h), (stacks * self.depth, h), (h, stacks * self.num_actions), (h, stacks)]
         keys = jax.random.split(key, len(shapes))
@@ -114,7 +114,7 @@ class StackRNN(Cell):
         return StackRNNParams(w_x, w_h, w_s, jnp.zeros(h), w_a, w_d)
 
     def prepare(self, params: StackRNNParams) -> StackRNNWeights:
-        """One product into h, one out of it."""
+        """The weights that each step reads: one matrix for all that goes into h, one for all that is read from it."""
         return StackRNNWeights(
             w_x=params.w_x,
             w_in=jnp.concatenate([params.w_h, params.w_s]),
@@ -123,7 +123,7 @@ class StackRNN(Cell):
         )
 
     def initial_state(self, weights: StackRNNWeights, batch_shape: tuple[int, ...]) -> StackRNNState:
-        """h = 0, empty stacks."""
+        """The state before the first step: h = 0, empty stacks."""
         dtype = weights.b.dtype
         return StackRNNState(
             h=jnp.zeros((*batch_shape, self.hidden_size), dtype),
@@ -131,13 +131,13 @@ class StackRNN(Cell):
         )
 
     def project(self, weights: StackRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: StackRNNWeights, state: StackRNNState, u: Float[Array, "*b h"]
     ) -> StackRNNState:
-        """The equations of the module."""
+        """The state after one step, by the equations at the head of this module."""
         batch, stacks = u.shape[:-1], self.num_stacks
         top = state.s[..., : self.depth].reshape(*batch, -1)
         h = jax.nn.sigmoid(u + jnp.concatenate([state.h, top], axis=-1) @ weights.w_in)

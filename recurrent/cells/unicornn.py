@@ -69,7 +69,7 @@ class UnICORNN(Cell):
     alpha: float | int = 30.65
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         if self.alpha < 0:
@@ -77,16 +77,16 @@ class UnICORNN(Cell):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """Both: no unit sees another."""
+        """The fields that recur inside a unit alone: y and z both, for no unit sees another."""
         return ("y", "z")
 
     def init(self, key: Key) -> UnICORNNParams:
-        """W_x from U(±√(6 / 65d)), w from U(0, 1), c from U(±0.1), b = 0."""
+        """Fresh parameters: W_x from U(±√(6 / 65d)), w from U(0, 1), c from U(±0.1), b = 0."""
         key_x, key_w, key_c = jax.random.split(key, 3)
         d, h = self.input_size, self.hidden_size
         # He's bound with a leak of 8: gain² = 2 / (1 + 8²)
@@ -99,22 +99,22 @@ class UnICORNN(Cell):
         )
 
     def prepare(self, params: UnICORNNParams) -> UnICORNNWeights:
-        """Δt σ(c)."""
+        """The weights that each step reads: Δt σ(c)."""
         return UnICORNNWeights(params.w_x, params.w, params.b, self.dt * jax.nn.sigmoid(params.c))
 
     def initial_state(self, weights: UnICORNNWeights, batch_shape: tuple[int, ...]) -> UnICORNNState:
-        """y = z = 0."""
+        """The state before the first step: y = z = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return UnICORNNState(zeros, zeros)
 
     def project(self, weights: UnICORNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(
         self, weights: UnICORNNWeights, state: UnICORNNState, u: Float[Array, "*b h"]
     ) -> UnICORNNState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         y, z = state
         z = z - weights.step * (jnp.tanh(weights.w * y + u) + self.alpha * y)
         return UnICORNNState(y + weights.step * z, z)
@@ -122,5 +122,5 @@ class UnICORNN(Cell):
     def output(
         self, weights: UnICORNNWeights, state: UnICORNNState, u: Float[Array, "*b h"]
     ) -> Float[Array, "*b h"]:
-        """y."""
+        """What is emitted: y."""
         return state.y

@@ -56,22 +56,22 @@ class URLSTM(Cell):
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(d,)``."""
+        """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
     @property
     def local_fields(self) -> tuple[str, ...]:
-        """``c``; h goes round through W_h."""
+        """The fields that recur inside a unit alone: ``c``, for h goes round through W_h."""
         return ("c",)
 
     def init(self, key: Key) -> URLSTMParams:
-        """Each gate's block of W_x and W_h apart; b_f = σ⁻¹(uniform), b_r = -b_f, others 0."""
+        """Fresh parameters: each gate's block of W_x and W_h drawn apart; b_f = σ⁻¹(uniform), b_r = -b_f, others 0."""
         key_x, key_h, key_b = jax.random.split(key, 3)
         h = self.hidden_size
         lowest = min(1.0 / h, 0.5)
@@ -84,16 +84,16 @@ class URLSTM(Cell):
         )
 
     def initial_state(self, weights: URLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
-        """h = c = 0."""
+        """The state before the first step: h = c = 0."""
         zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
         return LSTMState(zeros, zeros)
 
     def project(self, weights: URLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
-        """x W_x + b."""
+        """What does not depend on the state: x W_x + b."""
         return x @ weights.w_x + weights.b
 
     def next_state(self, weights: URLSTMParams, state: LSTMState, u: Float[Array, "*b gates"]) -> LSTMState:
-        """The equations at the head of this module."""
+        """The state after one step, by the equations at the head of this module."""
         z_f, z_r, g, z_o = jnp.split(u + state.h @ weights.w_h, 4, axis=-1)
         # both shares as sums of positive terms: 1 - a itself would cancel where a is near 1, the range the cell is for
         f, not_f = jax.nn.sigmoid(z_f), jax.nn.sigmoid(-z_f)

@@ -64,13 +64,13 @@ class URNN(UnitaryCell):
     recurrent_fields: ClassVar[tuple[str, ...]] = ("theta", "v_re", "v_im")
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where a size or an option is out of its range."""
         self.check_size()
         if self.permutation_seed < 0:
             raise ValueError(f"permutation_seed: expected at least 0, got {self.permutation_seed}")
 
     def init(self, key: Key) -> URNNParams:
-        """θ from U(±π), v from U(±√(3 / (1 + h))); the rest: `UnitaryCell.init_shared`."""
+        """Fresh parameters: θ from U(±π), v from U(±√(3 / (1 + h))), the rest by `UnitaryCell.init_shared`."""
         key_theta, key_v, key_rest = jax.random.split(key, 3)
         h = self.hidden_size
         bound = (3.0 / (1 + h)) ** 0.5
@@ -79,7 +79,7 @@ class URNN(UnitaryCell):
         return URNNParams(theta=theta, v_re=v[0], v_im=v[1], **self.init_shared(key_rest))
 
     def prepare(self, params: URNNParams) -> UnitaryWeights:
-        """W, by its factors at every unit vector."""
+        """The weights that each step reads: W, by its factors at every unit vector."""
         permutation = np.random.default_rng(self.permutation_seed).permutation(self.hidden_size)
         phase = jax.lax.complex(jnp.cos(params.theta), jnp.sin(params.theta))
         v = jax.lax.complex(params.v_re, params.v_im)
@@ -92,6 +92,6 @@ class URNN(UnitaryCell):
 
 
 def _reflected(rows: Complex[Array, "n h"], v: Complex[Array, " h"]) -> Complex[Array, "n h"]:
-    """R at every row. Sums, not products of matrices: on accelerators those would round to fewer bits."""
+    """The reflection R of every row, by sums: products of matrices would round to fewer bits on accelerators."""
     shadow = jnp.sum(rows * v.conj(), axis=-1, keepdims=True) / jnp.sum(v.real**2 + v.imag**2)
     return rows - 2.0 * shadow * v

@@ -1,4 +1,4 @@
-"""What a linear form is.
+"""The contract of linear forms: `Form`, and `Composable` for those that compose.
 
 A form holds one map of the state for each leading index ``[t, *b]``. `Form.apply` is the map, `Form.scan` the states
 along a sequence. A `Composable` form is a monoid besides: ``later.compose(earlier)`` applies ``earlier`` first,
@@ -22,7 +22,7 @@ class Form(abc.ABC):
 
     @abc.abstractmethod
     def apply(self, state: PyTree) -> PyTree:
-        """The map at ``state``."""
+        """The state that the map makes of ``state``."""
 
     @abc.abstractmethod
     def scan(
@@ -47,7 +47,7 @@ class Composable(Form):
 
     @abc.abstractmethod
     def compose(self, earlier: "Composable") -> "Composable":
-        """This map after ``earlier``."""
+        """The map that applies ``earlier``, then this one."""
 
     @abc.abstractmethod
     def identity(self) -> "Composable":
@@ -68,7 +68,7 @@ class Composable(Form):
         reset: Bool[Array, "t *b"] | None,
         initial: PyTree,
     ) -> PyTree:
-        """One associative scan of `compose`, see `Form.scan`."""
+        """The state after every step by one associative scan of `compose`; the arguments are those of `Form.scan`."""
         forms = self if mask is None else arrays.where(mask, self, self.identity())
         if reset is not None:
             forms = arrays.where(reset, forms.compose(forms.constant(initial)), forms)

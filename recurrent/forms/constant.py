@@ -1,4 +1,4 @@
-"""The same matrix at every step."""
+"""The linear form with the same matrix at every step."""
 
 from typing import NamedTuple
 
@@ -33,11 +33,11 @@ class Constant(_ConstantFields, Form):
     __slots__ = ()
 
     def apply(self, state: PyTree) -> PyTree:
-        """s A + b."""
+        """The state that the map makes of s: s A + b."""
         return jax.tree.map(lambda s, b: s @ self.a + b, state, self.b)
 
     def dense(self) -> Dense:
-        """The same maps as whole matrices."""
+        """The maps as `Dense` ones, a whole matrix for each step."""
         (leaf,) = jax.tree.leaves(self.b)
         return Dense(jnp.broadcast_to(self.a, (*leaf.shape[:-1], *self.a.shape)), self.b)
 
@@ -48,7 +48,7 @@ class Constant(_ConstantFields, Form):
         reset: Bool[Array, "t *b"] | None,
         initial: PyTree,
     ) -> PyTree:
-        """See `Form.scan`."""
+        """The state after every step, by powers of A; the arguments are those of `Form.scan`."""
         b, follows = self.b, None
         if reset is not None:
             started = jax.tree.map(lambda leaf, new: new @ self.a + leaf, self.b, initial)

@@ -1,4 +1,4 @@
-"""The delta rule: each step replaces what a matrix memory holds under one key."""
+"""The linear form of the delta rule: each step replaces what a matrix memory holds under one key."""
 
 from typing import NamedTuple
 
@@ -57,7 +57,7 @@ class Delta(_DeltaFields, Form):
     __slots__ = ()
 
     def apply(self, state: PyTree) -> PyTree:
-        """The map at ``state``."""
+        """The state that the map makes of S."""
 
         def move(s: Array) -> Array:
             a = jnp.exp(self.log_a)
@@ -67,7 +67,7 @@ class Delta(_DeltaFields, Form):
         return jax.tree.map(move, state)
 
     def dense(self, like: PyTree) -> Dense:
-        """The same maps as whole matrices, for a state with the structure of ``like``."""
+        """The maps as `Dense` ones, whole matrices, for a state with the structure of ``like``."""
         erased = arrays.outer(self.beta[..., None] * self.k, self.k)
         a = jnp.exp(self.log_a)[..., None, None] * (jnp.eye(self.k.shape[-1], dtype=self.k.dtype) - erased)
         b = arrays.outer(self.beta[..., None] * self.v, self.k)
@@ -80,7 +80,7 @@ class Delta(_DeltaFields, Form):
         reset: Bool[Array, "t *b"] | None,
         initial: PyTree,
     ) -> PyTree:
-        """See `Form.scan`."""
+        """The state after every step, block by block; the arguments are those of `Form.scan`."""
         tree = jax.tree.structure(state)
         (start,), (fresh,) = jax.tree.leaves(state), jax.tree.leaves(initial)
         steps = self if mask is None else arrays.where(mask, self, Delta(*jax.tree.map(jnp.zeros_like, self)))

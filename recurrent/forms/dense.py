@@ -1,4 +1,4 @@
-"""Maps by whole matrices: what every linear form is, and the oracle of those that have a better way."""
+"""The linear form with a whole matrix for each step: any form is one, so it is the oracle of those that are faster."""
 
 from typing import NamedTuple
 
@@ -34,23 +34,23 @@ class Dense(_DenseFields, Composable):
     __slots__ = ()
 
     def compose(self, earlier: "Dense") -> "Dense":
-        """A = A₁ A₂, b = b₁ A₂ + b₂."""
+        """The map of ``earlier`` (A₁, b₁), then this one (A₂, b₂): A = A₁ A₂, b = b₁ A₂ + b₂."""
         return Dense(earlier.a @ self.a, self.apply(earlier.b))
 
     def identity(self) -> "Dense":
-        """A = 1, b = 0."""
+        """The map that changes nothing: A = 1, b = 0."""
         a = jnp.broadcast_to(jnp.eye(self.a.shape[-1], dtype=self.a.dtype), self.a.shape)
         return Dense(a, jax.tree.map(jnp.zeros_like, self.b))
 
     def constant(self, state: PyTree) -> "Dense":
-        """A = 0, b = state."""
+        """The map that returns ``state`` whatever it is given: A = 0, b = state."""
         b = jax.tree.map(lambda leaf, new: jnp.broadcast_to(new, leaf.shape), self.b, state)
         return Dense(jnp.zeros_like(self.a), b)
 
     def apply(self, state: PyTree) -> PyTree:
-        """s A + b."""
+        """The state that the map makes of s: s A + b."""
         return jax.tree.map(lambda s, b: times(s, self.a) + b, state, self.b)
 
     def value(self) -> PyTree:
-        """b."""
+        """The state that a constant map returns: its b."""
         return self.b

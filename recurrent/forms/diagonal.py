@@ -1,4 +1,4 @@
-"""Elementwise maps."""
+"""The linear form of elementwise maps."""
 
 from typing import NamedTuple
 
@@ -27,22 +27,22 @@ class Diagonal(_DiagonalFields, Composable):
     __slots__ = ()
 
     def compose(self, earlier: "Diagonal") -> "Diagonal":
-        """a = a₂ a₁, b = a₂ b₁ + b₂."""
+        """The map of ``earlier`` (a₁, b₁), then this one (a₂, b₂): a = a₂ a₁, b = a₂ b₁ + b₂."""
         return Diagonal(jax.tree.map(jnp.multiply, self.a, earlier.a), self.apply(earlier.b))
 
     def identity(self) -> "Diagonal":
-        """a = 1, b = 0."""
+        """The map that changes nothing: a = 1, b = 0."""
         return Diagonal(jax.tree.map(jnp.ones_like, self.a), jax.tree.map(jnp.zeros_like, self.b))
 
     def constant(self, state: PyTree) -> "Diagonal":
-        """a = 0, b = state."""
+        """The map that returns ``state`` whatever it is given: a = 0, b = state."""
         b = jax.tree.map(lambda leaf, new: jnp.broadcast_to(new, leaf.shape), self.b, state)
         return Diagonal(jax.tree.map(jnp.zeros_like, self.a), b)
 
     def apply(self, state: PyTree) -> PyTree:
-        """a ⊙ state + b."""
+        """The state that the map makes of s: a ⊙ s + b."""
         return jax.tree.map(lambda a, s, b: a * s + b, self.a, state, self.b)
 
     def value(self) -> PyTree:
-        """b."""
+        """The state that a constant map returns: its b."""
         return self.b

@@ -1,4 +1,4 @@
-"""A scalar decay of states of any shape, with exponential gates."""
+"""The linear form of states of any shape that decay by a scalar, with exponential gates."""
 
 from typing import Any, NamedTuple
 
@@ -45,23 +45,23 @@ class ScalarDecay(_ScalarDecayFields, Composable):
         return jax.tree.map(blend, state._replace(m=m), self.b._replace(m=m))._replace(m=m)
 
     def compose(self, earlier: "ScalarDecay") -> "ScalarDecay":
-        """log_a = log_a₂ + log_a₁, b = this map at b₁."""
+        """The map of ``earlier`` (log_a₁, b₁), then this one: log_a = log_a₂ + log_a₁, b = this map at b₁."""
         return ScalarDecay(self.log_a + earlier.log_a, self._plus(self.log_a, earlier.b))
 
     def identity(self) -> "ScalarDecay":
-        """log_a = 0, B = 0 with a scale of 0."""
+        """The map that changes nothing: log_a = 0, B = 0 with a scale of 0."""
         nothing = jax.tree.map(jnp.zeros_like, self.b)._replace(m=jnp.full_like(self.b.m, _FORGETS))
         return ScalarDecay(jnp.zeros_like(self.log_a), nothing)
 
     def constant(self, state: PyTree) -> "ScalarDecay":
-        """log_a = "minus infinity", b = state."""
+        """The map that returns ``state`` whatever it is given: log_a = "minus infinity", b = state."""
         b = jax.tree.map(lambda leaf, new: jnp.broadcast_to(new, leaf.shape), self.b, state)
         return ScalarDecay(jnp.full_like(self.log_a, _FORGETS), b)
 
     def apply(self, state: PyTree) -> PyTree:
-        """The state map; see the class."""
+        """The state that the map makes of ``state``, by the equations of the class."""
         return self._plus(self.log_a, state)
 
     def value(self) -> PyTree:
-        """b."""
+        """The state that a constant map returns: its b."""
         return self.b

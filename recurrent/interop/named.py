@@ -106,7 +106,7 @@ def parts(layer: Cell | Layer, params: Any, path: str = "") -> list[Part]:
 
 
 def join(like: Any, fields: Sequence[Mapping[str, np.ndarray]], found: Sequence[Part]) -> Any:
-    """The parameters of a layer from the ``fields`` of each of its cells, as copies on the device."""
+    """The parameters of a layer from the ``fields`` of each cell inside it, as copies on the device."""
     made = [type(part.params)(**own) for part, own in zip(found, fields, strict=True)]
     # copies: on a CPU an array of JAX may be the very memory that a framework goes on training in
     return jax.tree.structure(like).unflatten([jnp.array(leaf, copy=True) for leaf in jax.tree.leaves(made)])
@@ -129,12 +129,14 @@ def check_cell(part: Part, framework: str, resets: tuple[str, ...] = ("after",))
 
 
 def has_two_biases(params: Any) -> bool:
-    """Whether these are of a GRU whose candidate has one bias outside the reset and one inside."""
+    """Whether a cell is a GRU whose candidate has one bias outside the reset and one inside."""
     return isinstance(params, GRUAfterParams)
 
 
 def merge_biases(part: Part, b_x: np.ndarray, b_h: np.ndarray) -> dict[str, np.ndarray]:
-    """Our fields from a bias beside x W_x and one beside h W_h: their sum, but inside the reset they stay apart."""
+    """Our bias fields from a bias beside x W_x and one beside h W_h: their sum, except inside a GRU's reset, where they
+    stay apart.
+    """
     # -0.0 + 0.0 is +0.0: where nothing is added, the number is kept as it is
     b = np.where(b_h == 0, b_x, b_x + b_h)
     if not has_two_biases(part.params):
@@ -144,7 +146,7 @@ def merge_biases(part: Part, b_x: np.ndarray, b_h: np.ndarray) -> dict[str, np.n
 
 
 def split_biases(params: Any) -> tuple[np.ndarray, np.ndarray]:
-    """``(b_x, b_h)``: b_h is zero but inside the reset. The reverse of `merge_biases`, exactly."""
+    """``(b_x, b_h)`` from our bias fields, the reverse of `merge_biases`: b_h is zero except inside a GRU's reset."""
     b_h = np.zeros_like(params.b)
     if has_two_biases(params):
         b_h[len(b_h) - len(params.b_h) :] = params.b_h
@@ -152,6 +154,6 @@ def split_biases(params: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_no_bias(name: str, b: np.ndarray, why: str) -> None:
-    """ValueError unless all of a bias that the other side does not have is zero."""
+    """ValueError unless a bias that the other framework's layer lacks is zero throughout."""
     if np.any(b != 0):
         raise ValueError(f"{name}: {why}, expected zeros of shape {b.shape}, got up to {np.max(np.abs(b)):g}")

@@ -1,4 +1,4 @@
-"""Two recurrences over the same inputs, one in each direction."""
+"""The layer of two recurrences over the same inputs, one in each direction."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -53,7 +53,7 @@ class Bidirectional(Layer):
     merge: str = "concat"
 
     def __post_init__(self) -> None:
-        """Check the merge and the shapes."""
+        """ValueError unless ``merge`` is known and the shapes of both directions go with it."""
         if self.merge not in _MERGES:
             raise ValueError(f"merge: expected {' or '.join(_MERGES)}, got {self.merge!r}")
         if self.forward.input_shape != self.backward.input_shape:
@@ -63,12 +63,12 @@ class Bidirectional(Layer):
 
     @property
     def input_shape(self) -> Shape:
-        """As of either direction."""
+        """The shape of one input, which both directions read."""
         return self.forward.input_shape
 
     @property
     def output_shape(self) -> Shape:
-        """Of the merged outputs."""
+        """The shape of one output, the outputs of both directions merged."""
 
         def outputs(part: Cell | Layer) -> Any:
             return jax.tree.map(jnp.zeros, part.output_shape, is_leaf=arrays.is_shape)
@@ -77,18 +77,18 @@ class Bidirectional(Layer):
         return arrays.tree_shape(merged)
 
     def init(self, key: Key) -> BidirectionalParams:
-        """Each direction from its own key."""
+        """The parameters of both directions, each drawn from its own key."""
         key_forward, key_backward = jax.random.split(key)
         return BidirectionalParams(self.forward.init(key_forward), self.backward.init(key_backward))
 
     def prepare(self, params: BidirectionalParams) -> BidirectionalParams:
-        """Each direction apart."""
+        """The weights of both directions, each prepared from its own parameters."""
         return BidirectionalParams(
             self.forward.prepare(params.forward), self.backward.prepare(params.backward)
         )
 
     def initial_state(self, weights: BidirectionalParams, batch_shape: tuple[int, ...]) -> BidirectionalState:
-        """Each direction apart."""
+        """The states of both directions before the first step that each of them travels."""
         return BidirectionalState(
             self.forward.initial_state(weights.forward, batch_shape),
             self.backward.initial_state(weights.backward, batch_shape),
@@ -97,7 +97,7 @@ class Bidirectional(Layer):
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:
-        """Both directions; ``solver`` is one solver, or a tuple (forward, backward)."""
+        """``(final_state, ys)``, outputs merged; ``solver`` is one for both, or a tuple (forward, backward)."""
         solvers = solver if isinstance(solver, tuple) else (solver, solver)
         states = (None, None) if state is None else state
         if len(solvers) != 2:

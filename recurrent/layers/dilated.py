@@ -1,4 +1,4 @@
-"""A layer that runs a cell at every so many steps, as interleaved sequences."""
+"""The layer that runs a cell at every so many steps, as interleaved sequences."""
 
 import dataclasses
 from typing import Any
@@ -17,16 +17,18 @@ __all__ = ["Dilated"]
 
 @dataclasses.dataclass(frozen=True)
 class _Delayed(Wrapper):
-    """`Dilated` by definition: every state field holds ``dilation`` states behind the batch axes, the oldest first."""
+    """The cell that `Dilated` is by definition: each state field holds ``dilation`` states, the oldest first, behind
+    the batch axes.
+    """
 
     dilation: int = 1
 
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
-        """As many initial states."""
+        """The state before the first step: ``dilation`` initial states of the cell inside."""
         return self.cell.initial_state(weights, (*batch_shape, self.dilation))
 
     def next_state(self, weights: Any, state: Any, u: Any) -> Any:
-        """The oldest state is read and leaves, the new one comes last."""
+        """The state after one step: the oldest state is read and leaves, the new one comes last."""
         new = self.cell.next_state(weights, self._lane(0, weights, state), u)
 
         def push(leaf: Any, last: Any, axis: int) -> Any:
@@ -36,7 +38,7 @@ class _Delayed(Wrapper):
         return jax.tree.map(push, state, new, self._axes(weights, state))
 
     def output(self, weights: Any, state: Any, u: Any) -> Any:
-        """Read from the newest state."""
+        """What the cell inside emits, read from the newest state."""
         return self.cell.output(weights, self._lane(-1, weights, state), u)
 
     def _lane(self, index: int, weights: Any, state: Any) -> Any:
@@ -61,7 +63,7 @@ class _Interleaved(Solver):
     solver: Solver
 
     def solve(self, problem: Problem) -> tuple[Any, Any]:
-        """Deal, solve, gather."""
+        """``(final_state, ys)``: deal the steps to the lanes, solve them side by side, gather the outputs."""
         delayed, length = problem.cell, problem.num_steps
         assert isinstance(delayed, _Delayed)
         batch = arrays.batch_shape(problem.xs, delayed.input_shape)[1:]
@@ -101,7 +103,7 @@ class _Interleaved(Solver):
 
 
 def _deal(tree: Any, lanes: int) -> Any:
-    """``[t, ...] -> [ceil(t / lanes), lanes, ...]``, filled up with zeros."""
+    """Steps dealt to lanes in turn, ``[t, ...] -> [ceil(t / lanes), lanes, ...]``, filled up with zeros."""
 
     def one(leaf: Any) -> Any:
         missing = -len(leaf) % lanes
@@ -140,7 +142,7 @@ class Dilated(LayerAround):
     dilation: int
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """ValueError unless ``dilation`` is at least 1."""
         if self.dilation < 1:
             raise ValueError(f"dilation: expected at least 1, got {self.dilation}")
 
@@ -149,18 +151,18 @@ class Dilated(LayerAround):
         return _Delayed(self.cell, self.dilation)
 
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
-        """``dilation`` initial states."""
+        """The state before the first step: ``dilation`` initial states of the cell."""
         return self._delayed.initial_state(weights, batch_shape)
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
-        """One step from the oldest state, in evaluation where the cell is stochastic."""
+        """``(state, y)`` of one step from the oldest state, in evaluation where the cell is stochastic."""
         projected = self.cell.project(weights, Noisy.of(u) if self.cell.is_stochastic else u)
         return self._delayed.step(weights, state, projected)
 
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:
-        """Side by side; ``solver`` is one that runs the cell."""
+        """``(final_state, ys)`` of the interleaved sequences, side by side; ``solver`` is one that runs the cell."""
         if not isinstance(solver, Solver):
             raise ValueError(f"solver: expected a solver such as Sequential(), got {solver!r}")
         flags = {"mask": mask, "reset": reset, "reverse": reverse}

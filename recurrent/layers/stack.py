@@ -1,4 +1,4 @@
-"""Cells and layers one above the other."""
+"""The layer of cells and layers one above the other."""
 
 import dataclasses
 from typing import Any
@@ -18,14 +18,14 @@ __all__ = ["Stack", "stack"]
 
 @dataclasses.dataclass(frozen=True)
 class Stack(Layer):
-    """Cells and layers one above the other, see `stack`; parameters and states are tuples, one entry a part."""
+    """Cells and layers one above the other; see `stack`. Parameters and states are tuples, one entry a part."""
 
     parts: tuple[Cell | Layer, ...]
     residual: bool = False
     dropout: float | int = 0.0
 
     def __post_init__(self) -> None:
-        """Check that the shapes fit, and the rate."""
+        """ValueError unless each part reads what the one below emits, and the dropout rate is in [0, 1)."""
         check_rate("dropout", self.dropout)
         if not self.parts:
             raise ValueError("parts: expected at least one cell")
@@ -42,40 +42,42 @@ class Stack(Layer):
 
     @property
     def input_shape(self) -> Shape:
-        """As of the lowest part."""
+        """The shape of one input, that of the lowest part."""
         return self.parts[0].input_shape
 
     @property
     def output_shape(self) -> Shape:
-        """As of the highest part."""
+        """The shape of one output, that of the highest part."""
         return self.parts[-1].output_shape
 
     def init(self, key: Key) -> tuple[Any, ...]:
-        """Each part from its own key."""
+        """The parameters of all parts, each drawn from its own key."""
         keys = jax.random.split(key, len(self.parts))
         return tuple(part.init(part_key) for part, part_key in zip(self.parts, keys, strict=True))
 
     def prepare(self, params: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Part by part."""
+        """The weights of all parts, each prepared from its own parameters."""
         return tuple(part.prepare(own) for part, own in zip(self.parts, params, strict=True))
 
     def initial_state(self, weights: tuple[Any, ...], batch_shape: tuple[int, ...]) -> tuple[Any, ...]:
-        """Part by part."""
+        """The states of all parts before the first step."""
         return tuple(
             part.initial_state(own, batch_shape) for part, own in zip(self.parts, weights, strict=True)
         )
 
     def project(self, weights: tuple[Any, ...], x: Any) -> Any:
-        """``x``: only the lowest part could project before its state is known."""
+        """``x`` itself: only the lowest part could project before its state is known."""
         return x
 
     def step(self, weights: tuple[Any, ...], state: tuple[Any, ...], u: Any) -> tuple[tuple[Any, ...], Any]:
-        """One step through all parts; TypeError where a part needs whole sequences."""
+        """``(state, y)`` of one step through all parts; TypeError where a part needs whole sequences."""
         new, y = [], u
         parts: tuple[Any, ...] = self.parts
         for part, own, part_state in zip(parts, weights, state, strict=True):
             if not hasattr(part, "step"):
-                raise TypeError(f"{type(part).__name__} needs whole sequences: it has no step")
+                raise TypeError(
+                    f"{type(part).__name__} needs whole sequences: it has no step; use recurrent.unroll"
+                )
             below = y
             part_state, y = part.step(own, part_state, part.project(own, below))
             y = self._around(below, y, None)
@@ -85,13 +87,13 @@ class Stack(Layer):
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:
-        """Layer by layer; ``solver`` is one solver, or a tuple with one a part."""
+        """``(final_state, ys)``, one part after another; ``solver`` is one solver, or a tuple with one a part."""
         count = len(self.parts)
         solvers = solver if isinstance(solver, tuple) else (solver,) * count
         states = (None,) * count if state is None else state
         if not len(solvers) == len(states) == len(params) == count:
             raise ValueError(
-                f"expected {count} entries, one a part: solver has {len(solvers)}, state {len(states)}, "
+                f"stack: expected {count} entries, one a part: solver has {len(solvers)}, state {len(states)}, "
                 f"params {len(params)}"
             )
         final, ys = [], xs

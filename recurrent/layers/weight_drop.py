@@ -65,23 +65,25 @@ class WeightDrop(LayerAround):
     names: tuple[str, ...] = ("w_h",)
 
     def __post_init__(self) -> None:
-        """Check the rate and the names."""
+        """ValueError unless ``rate`` is in [0, 1) and the names are those of parameters."""
         # the key is made inside: building a layer must not start a device
         params = jax.eval_shape(lambda: self.cell.init(jax.random.key(0)))
         weight_drop(params, None, self.rate, self.names)
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
-        """As of the cell, in evaluation; TypeError where it needs whole sequences."""
+        """``(state, y)`` of one step of the cell, in evaluation; TypeError where the cell needs whole sequences."""
         inside: Any = self.cell
         if not hasattr(inside, "step"):
-            raise TypeError(f"{type(inside).__name__} needs whole sequences: it has no step")
+            raise TypeError(
+                f"{type(inside).__name__} needs whole sequences: it has no step; use recurrent.unroll"
+            )
         x = Noisy.of(u) if isinstance(inside, Cell) and inside.is_stochastic else u
         return inside.step(weights, state, inside.project(weights, x))
 
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:
-        """The cell's own, with what is kept of its parameters; ``solver`` is one that runs it."""
+        """``(final_state, ys)`` of the cell with what is kept of its parameters; ``solver`` is one that runs it."""
         if key is not None:
             key_own, key = jax.random.split(key)
             params = weight_drop(params, key_own, self.rate, self.names)

@@ -1,4 +1,4 @@
-"""Gradients that travel forward in time, and what they are compared with: rules as values, one function over them."""
+"""Online learning: rules whose gradient travels forward in time, as values, and the exact gradient beside them."""
 
 from recurrent.online.compare import compare
 from recurrent.online.driver import Rule, gradient

@@ -44,7 +44,7 @@ class Rule(abc.ABC):
 
     @abc.abstractmethod
     def gradient(self, task: Task) -> tuple[Any, Any, tuple[Any, Any]]:
-        """``(loss, grads, (final_state, ys))``."""
+        """``(loss, grads, (final_state, ys))`` of a task, ``grads`` like its parameters."""
 
     def __lt__(self, other: Any) -> bool:
         # JAX sorts the keys of a dict: rules are keys of what `compare` returns
@@ -120,7 +120,7 @@ class Linearized(NamedTuple):
 
 
 def linearized(cell: Cell, params: PyTree) -> Linearized:
-    """``cell.prepare`` at ``params``, called once."""
+    """What ``cell.prepare`` makes of ``params``, called once, with the way back for cotangents."""
 
     def prepare(params: PyTree) -> tuple[Any, Any]:
         weights = cell.prepare(params)
@@ -140,7 +140,7 @@ def _is_inexact(leaf: Any) -> bool:
 
 
 def checked_loss(loss_fn: LossFn, t: Any, y: PyTree) -> Any:
-    """The loss of step t; ValueError where it is no real floating scalar."""
+    """The loss of step t, ``loss_fn(t, y)``; ValueError where that is no real floating scalar."""
     loss = jnp.asarray(loss_fn(t, y))
     if loss.shape or not jnp.issubdtype(loss.dtype, jnp.floating):
         raise ValueError(f"loss_fn: expected a real scalar, got {loss.dtype}{list(loss.shape)}")

@@ -42,17 +42,17 @@ class Steps(NamedTuple):
 
     @classmethod
     def of(cls, cell: Cell, params: PyTree) -> "Steps":
-        """With ``prepare`` called once."""
+        """The `Steps` of a task, with ``cell.prepare`` called once."""
         weights, leaves, merge, pull_back = linearized(cell, params)
         start, restore = state_vector(cell.initial_state(weights, ()))
         return cls(cell, params, leaves, merge, pull_back, start, restore)
 
     def advance(self, leaves: Any, state: Vector, now: PyTree) -> Vector:
-        """The state after one step: reset, step, mask."""
+        """The flat state after one step, in the order reset, step, mask."""
         return state_vector(self._problem(leaves).step(self.restore(state), now)[0])[0]
 
     def emit(self, leaves: Any, state: Vector, now: PyTree) -> PyTree:
-        """The output, read from the state after the step."""
+        """The output of one step, read from the flat state after it."""
         x, noise, mask, _ = now
         problem = self._problem(leaves)
         return problem.emit(self.restore(state), problem.project(x, noise, mask), mask)
@@ -64,7 +64,7 @@ class Steps(NamedTuple):
 
 
 class Forward(Rule):
-    """A rule that carries an influence along with the state; it says how that starts, moves on and is read.
+    """A rule that carries an influence along with the state; a subclass says how that starts, moves and is read.
 
     All three methods are about one sequence. The start of a sequence is a reset to the rule, so that an influence
     starts from zero even where the initial state is learned.
@@ -74,22 +74,24 @@ class Forward(Rule):
 
     @abc.abstractmethod
     def zero(self, steps: Steps) -> Any:
-        """The influence of weights that never acted."""
+        """The influence before the first step, that of weights that never acted."""
 
     @abc.abstractmethod
     def advance(self, steps: Steps, influence: Any, state: Vector, now: Any, key: Any) -> tuple[Any, Any]:
-        """``(state, influence)`` after one step."""
+        """``(state, influence)`` after one step, from those before it."""
 
     @abc.abstractmethod
     def apply(self, steps: Steps, influence: Any, signal: Vector) -> Any:
-        """∂L_t/∂s_t, the ``signal``, times the influence: like ``steps.leaves``, where `total` is not overridden."""
+        """The ``signal`` ∂L_t/∂s_t times the influence: like ``steps.leaves``, where `total` is not overridden."""
 
     def total(self, steps: Steps, direct: Any, through: Any) -> Any:
         """The parameter gradient, from sums over time of ∂L_t/∂w and of what `apply` returned."""
         return steps.pull_back(jax.tree.map(jnp.add, direct, through))
 
     def gradient(self, task: Task) -> tuple[Any, Any, tuple[Any, Any]]:
-        """One scan over time: state, influence and gradient go along, nothing else is kept but the outputs."""
+        """``(loss, grads, (final_state, ys))`` by one scan; state, influence and gradient go along, only outputs are
+        kept.
+        """
         problem, batch = task.problem, task.batch
         if self.is_random and task.rule_key is None:
             raise ValueError(f"rule_key: {self} draws at random and needs a key, got None")

@@ -28,18 +28,20 @@ __all__ = ["EProp", "SnAp1"]
 
 
 class _Local(Forward):
-    """What the two rules share: they differ in D, and in the step that they differentiate."""
+    """What `SnAp1` and `EProp` share: they differ in D, and in the step that they differentiate."""
 
     @abc.abstractmethod
     def blocks(self, steps: Steps, state: Vector, now: Any, rows: Array) -> Float[Array, "r q u"]:
-        """D. ``rows`` are the state vectors with ones over units in one row, zeros elsewhere."""
+        """D of one step. ``rows`` are the state vectors with ones over units in one row, zeros elsewhere."""
 
     def seen(self, steps: Steps) -> Steps:
-        """The steps as the rule sees them."""
+        """The steps as the rule differentiates them."""
         return steps
 
     def zero(self, steps: Steps) -> tuple[Array, ...]:
-        """Rows for the parameters that feed the state; those of the output alone have no influence to keep."""
+        """The influence before the first step: rows of zeros for the parameters that feed the state; those of the
+        output alone have none.
+        """
         units = self._num_units(steps)
         leaves = [
             leaf for leaf, feeds in zip(jax.tree.leaves(steps.params), _feeds(steps), strict=True) if feeds
@@ -52,7 +54,7 @@ class _Local(Forward):
         return tuple(jnp.zeros((steps.start.size // units, *leaf.shape), leaf.dtype) for leaf in leaves)
 
     def advance(self, steps: Steps, influence: Any, state: Vector, now: Any, key: Any) -> tuple[Any, Any]:
-        """The recursion at the head of this module."""
+        """``(state, influence)`` after one step, by the recursion at the head of this module."""
         feeds, seen = _feeds(steps), self.seen(steps)
         units = self._num_units(steps)
         rows = jnp.repeat(jnp.eye(state.size // units, dtype=state.dtype), units, axis=1)
@@ -67,12 +69,12 @@ class _Local(Forward):
         return new, tuple(map(move, influence, own))
 
     def apply(self, steps: Steps, influence: Any, signal: Vector) -> Any:
-        """Each parameter's rows times the signal to its unit."""
+        """The rows of each parameter times the signal ∂L_t/∂s_t to its unit, summed over rows."""
         by_row = signal.reshape(-1, self._num_units(steps))
         return tuple(jnp.einsum("ru,r...u->...u", _tiled(by_row, rows), rows) for rows in influence)
 
     def total(self, steps: Steps, direct: Any, through: Any) -> Any:
-        """What came through the state added to what acted on outputs directly."""
+        """The parameter gradient: what came through the state added to what acted on outputs directly."""
         leaves, structure = jax.tree.flatten(steps.pull_back(direct))
         rest = iter(through)
         added = [
@@ -82,7 +84,7 @@ class _Local(Forward):
 
     def _num_units(self, steps: Steps) -> int:
         if steps.cell.local_fields is None:
-            raise Unsupported(self, steps.cell, "it declares no local_fields")
+            raise Unsupported(self, steps.cell, "it declares no local_fields; RTRL() and UORO() need none")
         shapes = [leaf.shape for leaf in jax.tree.leaves(steps.restore(steps.start))]
         sizes = {shape[-1] if shape else None for shape in shapes}
         size = sizes.pop()
@@ -103,7 +105,7 @@ class SnAp1(_Local):
     """
 
     def blocks(self, steps: Steps, state: Vector, now: Any, rows: Array) -> Float[Array, "r q u"]:
-        """The diagonal over units of the state Jacobian."""
+        """D of one step: the diagonal over units of the whole state Jacobian."""
         jacobian = jax.jacfwd(lambda state: steps.advance(steps.leaves, state, now))(state)
         units = self._num_units(steps)
         return jnp.diagonal(jacobian.reshape(len(rows), units, len(rows), units), axis1=1, axis2=3)
@@ -121,13 +123,13 @@ class EProp(_Local):
     """
 
     def seen(self, steps: Steps) -> Steps:
-        """All fields but the local ones are cut."""
+        """The steps with the gradient cut through all state fields but the local ones."""
         names = steps.restore(steps.start)._fields
         others = tuple(name for name in names if name not in (steps.cell.local_fields or ()))
         return steps._replace(cell=cut(steps.cell, others))
 
     def blocks(self, steps: Steps, state: Vector, now: Any, rows: Array) -> Float[Array, "r q u"]:
-        """Of what a row of ones becomes, only the unit itself is the cause."""
+        """D of one step: the derivative of what a row of ones becomes, of which each unit causes its own part."""
 
         def column(row: Vector) -> Array:
             _, moved = jax.jvp(lambda state: steps.advance(steps.leaves, state, now), (state,), (row,))

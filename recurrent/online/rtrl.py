@@ -26,17 +26,17 @@ class RTRL(Forward):
     """
 
     def zero(self, steps: Steps) -> Any:
-        """One row for each real coordinate of the state."""
+        """The influence before the first step: zeros like the weights for each real coordinate of the state."""
         size = steps.start.size
         return jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape), leaf.dtype), steps.leaves)
 
     def advance(self, steps: Steps, influence: Any, state: Vector, now: Any, key: Any) -> tuple[Any, Any]:
-        """The recursion at the head of this module."""
+        """``(state, influence)`` after one step, by the recursion at the head of this module."""
         new, pull = jax.vjp(lambda leaves, state: steps.advance(leaves, state, now), steps.leaves, state)
         immediate, jacobian = jax.vmap(pull)(jnp.eye(state.size, dtype=state.dtype))
         moved = jax.tree.map(lambda rows, own: own + jnp.tensordot(jacobian, rows, 1), influence, immediate)
         return new, moved
 
     def apply(self, steps: Steps, influence: Any, signal: Vector) -> Any:
-        """The signal times the rows."""
+        """The signal ∂L_t/∂s_t times the rows of the influence."""
         return jax.tree.map(lambda rows: jnp.tensordot(signal, rows, 1), influence)

@@ -29,14 +29,14 @@ class Truncated(Rule):
     k2: int
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError unless 1 <= k1 <= k2."""
         if self.k1 < 1:
             raise ValueError(f"k1: expected at least 1, got {self.k1}")
         if self.k2 < self.k1:
             raise ValueError(f"k2: expected at least k1 = {self.k1}, got {self.k2}")
 
     def gradient(self, task: Task) -> tuple[Any, Any, tuple[Any, Any]]:
-        """One scan over windows, and a shorter window for what remains."""
+        """``(loss, grads, (final_state, ys))`` by a scan over windows of k1 steps; the last may be shorter."""
         problem, overlap = task.problem, self.k2 - self.k1
         whole, rest = divmod(problem.num_steps, self.k1)
 
@@ -93,7 +93,7 @@ class BPTT(Rule):
     """The gradient of `recurrent.unroll`: one backward pass through all steps, in the memory of all steps."""
 
     def gradient(self, task: Task) -> tuple[Any, Any, tuple[Any, Any]]:
-        """`jax.value_and_grad` of the summed loss."""
+        """``(loss, grads, (final_state, ys))`` by `jax.value_and_grad` of the summed loss."""
 
         def total(params: PyTree) -> tuple[Any, Any]:
             problem = task.problem

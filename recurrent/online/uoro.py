@@ -41,13 +41,13 @@ class UORO(Forward):
     is_random = True
 
     def zero(self, steps: Steps) -> _RankOne:
-        """Both factors zero."""
+        """The influence before the first step: both factors, s̃ and w̃, are zero."""
         return _RankOne(jnp.zeros_like(steps.start), jax.tree.map(jnp.zeros_like, steps.leaves))
 
     def advance(
         self, steps: Steps, influence: _RankOne, state: Vector, now: Any, key: Any
     ) -> tuple[Any, _RankOne]:
-        """The recursion at the head of this module."""
+        """``(state, influence)`` after one step, by the recursion at the head of this module."""
         new, pull = jax.vjp(lambda leaves, state: steps.advance(leaves, state, now), steps.leaves, state)
         _, moved = jax.jvp(lambda state: steps.advance(steps.leaves, state, now), (state,), (influence.s,))
         signs = jax.random.rademacher(key, state.shape, state.dtype)
@@ -56,7 +56,7 @@ class UORO(Forward):
         return new, jax.tree.map(jnp.add, old, own)
 
     def apply(self, steps: Steps, influence: _RankOne, signal: Vector) -> Any:
-        """The signal's share in s̃, times w̃."""
+        """The signal ∂L_t/∂s_t times s̃, a number, times w̃."""
         share = jnp.dot(signal, influence.s)
         return jax.tree.map(lambda leaf: share * leaf, influence.w)
 

@@ -1,1 +1,3 @@
-"""Solvers: methods of going through time, each a value; all compute the function that `Sequential` computes."""
+"""Solvers: methods of running a cell over a sequence, each a value; all compute the function that `Sequential`
+computes.
+"""

@@ -1,4 +1,4 @@
-"""The solver that is parallel in time for linear recurrences."""
+"""The solver that computes all steps of a linear recurrence in parallel."""
 
 import dataclasses
 
@@ -24,11 +24,11 @@ class Associative(Solver):
     chunk: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """ValueError unless ``chunk`` is None or at least 1."""
         check_positive("chunk", self.chunk)
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """Project, scan the forms, read the outputs."""
+        """``(final_state, ys)``: project all inputs, scan the linear forms, read the outputs."""
         if not problem.cell.has_linear_form:
             raise Unsupported(self, problem.cell, "its state map has no linear form")
         check_length("chunk", self.chunk, problem.num_steps)

@@ -30,7 +30,7 @@ class Auto(Solver):
     def choose_for(
         self, cell: Cell, num_steps: int, state: PyTree, platform: str | None = None
     ) -> tuple[Solver, str]:
-        """The solver that runs, and why.
+        """The solver that runs a cell, and the reason in words.
 
         ``state`` ``[*b, ...]`` is the one before the first step, or its shapes; ``platform`` None: the one JAX runs on.
         """
@@ -45,7 +45,7 @@ class Auto(Solver):
         return Sequential(), "what AUTO takes unless states are large, and linear, on a CPU"
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """Hand over to the chosen solver."""
+        """``(final_state, ys)`` by the solver that `choose_for` names."""
         chosen, _ = self.choose_for(problem.cell, problem.num_steps, problem.state)
         return chosen.solve(problem)
 

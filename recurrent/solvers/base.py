@@ -1,4 +1,4 @@
-"""What a solver is given and what it is.
+"""What a solver is given, a `Problem`, and what it is, a `Solver`.
 
 A solver is a value with one method, ``solve(problem) -> (final_state, ys)``. `recurrent.unroll` settles everything
 that solvers need not know about (direction, noise, checks), so that they all solve the same `Problem`.
@@ -36,43 +36,43 @@ class Problem(NamedTuple):
 
     @property
     def num_steps(self) -> int:
-        """The length of the time axis."""
+        """The length of the time axis of the inputs."""
         return arrays.num_steps(self.xs)
 
     def over_time(self) -> PyTree:
-        """Everything with a time axis, for a scan; `step` reads one index of it, `at` any number."""
+        """Inputs, noise, mask and reset as one pytree to scan over; `step` reads one index of it, `at` any number."""
         return self.xs, self.noise, self.mask, self.reset
 
     def at(self, steps: PyTree, state: PyTree) -> "Problem":
-        """The problem of some consecutive ``steps`` (of `over_time`) from ``state``."""
+        """The problem of the consecutive ``steps`` alone, cut from `over_time`, which starts from ``state``."""
         xs, noise, mask, reset = steps
         return self._replace(xs=xs, noise=noise, mask=mask, reset=reset, state=state)
 
     def project(self, x: PyTree, noise: PyTree, mask: Any) -> PyTree:
-        """``u`` of any number of steps: padding replaced by 0, noise paired with the input."""
+        """``u`` of any number of steps: padding becomes 0, noise is paired with its input, the cell projects."""
         clean = x if mask is None else arrays.where(mask, x, 0.0)
         return self.cell.project(self.weights, Noisy(clean, noise) if self.cell.is_stochastic else clean)
 
     def emit(self, state: PyTree, u: PyTree, mask: Any) -> PyTree:
-        """What the cell emits from the states carried."""
+        """What the cell emits from the states that are carried; at masked steps what `Cell.mask_output` says."""
         y = self.cell.output(self.weights, state, u)
         return y if mask is None else self.cell.mask_output(mask, y)
 
     def move(self, state: PyTree, u: PyTree, mask: Any, reset: Any) -> PyTree:
-        """The state map with its flags: reset, step, mask."""
+        """The state after one step given its ``u`` and flags, in the order reset, step, mask."""
         if reset is not None:
             state = arrays.where(reset, self.initial, state)
         new = self.cell.next_state(self.weights, state, u)
         return new if mask is None else arrays.where(mask, new, state)
 
     def advance(self, state: PyTree, projected: PyTree) -> tuple[PyTree, PyTree]:
-        """One step from ``(u, mask, reset)``."""
+        """``(state, y)`` after one step, from its ``(u, mask, reset)``."""
         u, mask, reset = projected
         new = self.move(state, u, mask, reset)
         return new, self.emit(new, u, mask)
 
     def step(self, state: PyTree, now: PyTree) -> tuple[PyTree, PyTree]:
-        """The definition of one step."""
+        """``(state, y)`` after one step, from its inputs and flags: the definition that all solvers agree with."""
         x, noise, mask, reset = now
         return self.advance(state, (self.project(x, noise, mask), mask, reset))
 
@@ -82,7 +82,7 @@ class Solver(abc.ABC):
 
     @abc.abstractmethod
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """``(final_state, ys)``; raises `Unsupported` rather than use another method than its own."""
+        """``(final_state, ys)`` of a problem; raises `Unsupported` rather than use another method than its own."""
 
 
 Run = Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]

@@ -27,7 +27,7 @@ class Checkpointed(Solver):
     segment: int | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """ValueError unless every segment has at least 1 step and fits into the one around it."""
         lengths = self.segment if isinstance(self.segment, tuple) else (self.segment,)
         for length in lengths:
             check_positive("segment", length)
@@ -50,7 +50,7 @@ class Checkpointed(Solver):
         return outer, _divisor_near(outer, math.sqrt(outer))
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """Scans over segments whose inner scan is computed again when its gradient is due."""
+        """``(final_state, ys)`` by scans over segments, each computed again when its gradient is due."""
         segments = self.segments(problem.num_steps)
         check_length("segment", segments[0], problem.num_steps)
         return _checkpointed(problem, segments)(problem.state, problem.over_time())

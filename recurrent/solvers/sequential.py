@@ -21,11 +21,11 @@ class Sequential(Solver):
     projection: int | None = 1
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """ValueError unless ``projection`` is None or at least 1."""
         check_positive("projection", self.projection)
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """One `jax.lax.scan` over time, or one for each stretch that is projected together."""
+        """``(final_state, ys)`` by one `jax.lax.scan` over time, or one for each stretch that is projected together."""
         check_length("projection", self.projection, problem.num_steps)
 
         def run(state: PyTree, steps: PyTree) -> tuple[PyTree, PyTree]:

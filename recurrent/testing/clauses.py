@@ -37,19 +37,19 @@ class BrokenContract(AssertionError):
 
 
 class Judge(NamedTuple):
-    """Raises in the name of one subject and one solver."""
+    """Raises `BrokenContract` in the name of one subject and one solver."""
 
     subject: Any
     solver: Any = None
 
     def that(self, clause: str, holds: Any, detail: Any = "") -> None:
-        """`BrokenContract` where the clause does not hold."""
+        """Raise `BrokenContract` where a clause does not hold."""
         if not holds:
             solver = "" if self.solver is None else f" with {self.solver}"
             raise BrokenContract(f"{self.subject!r}{solver} | {clause}{': ' if detail else ''}{detail}")
 
     def close(self, clause: str, got: Any, want: Any, tolerance: float = TOLERANCE) -> None:
-        """max|got - want| <= tolerance max(1, max|want|), leaf by leaf; NaN is never close."""
+        """Raise unless max|got - want| <= tolerance max(1, max|want|), leaf by leaf; NaN is never close."""
         self.that(clause, jax.tree.structure(got) == jax.tree.structure(want), "another structure")
         pairs = zip(jax.tree.leaves_with_path(got), jax.tree.leaves(want), strict=True)
         for (path, a), b in pairs:
@@ -60,7 +60,7 @@ class Judge(NamedTuple):
                 self.that(clause, error <= bound, f"{name} is off by {error:.1e}, more than {bound:.1e}")
 
     def finite(self, clause: str, tree: Any) -> None:
-        """`BrokenContract` where a leaf is not finite."""
+        """Raise where a leaf is not finite."""
         for path, leaf in jax.tree.leaves_with_path(tree):
             self.that(clause, np.isfinite(leaf).all(), f"{jax.tree_util.keystr(path)} is not finite")
 
@@ -93,7 +93,7 @@ def compile_program(solver: Any, key: Any) -> Program:
 
 
 def check_sequential(cell: Any, case: Case, key: Any, has_step: bool) -> tuple[Case, Any]:
-    """Every clause about numbers; returns the case with a state that the cell reached, and what came of it."""
+    """Check every clause about numbers; the case with a state that the cell reached, and what came of it."""
     judge, program = Judge(cell, Sequential()), compile_program(Sequential(), key)
     fresh = program.run(cell, case)
     reached = case._replace(state=fresh[0].values[0])
@@ -116,7 +116,7 @@ def check_sequential(cell: Any, case: Case, key: Any, has_step: bool) -> tuple[C
 
 
 def check_solver(solver: Any, cell: Any, case: Case, key: Any, outcomes: Any) -> None:
-    """Another solver computes what `Sequential` computed; `Unsupported` is the caller's."""
+    """Check that a solver computes what `Sequential` computed; an `Unsupported` is left to the caller."""
     judge, program = Judge(cell, solver), compile_program(solver, key)
     solved = program.run(cell, case)
     for name, got, want in zip(("forward", "reverse"), solved, outcomes, strict=True):
@@ -129,7 +129,7 @@ def check_solver(solver: Any, cell: Any, case: Case, key: Any, outcomes: Any) ->
 
 
 def check_reference(cell: Any, case: Case, outcomes: Any, reference: Any) -> None:
-    """The independent loop in NumPy, on the sequences without flags, from a state that the cell reached."""
+    """Check the independent loop in NumPy, on the sequences without flags, from a state that the cell reached."""
     final, ys = outcomes[0].values
     got = reference(cell, case.params, at(case.xs, slice(None), PLAIN), at(case.state, PLAIN))
     want = tuple(at(final, PLAIN)), at(ys, slice(None), PLAIN)
@@ -137,7 +137,7 @@ def check_reference(cell: Any, case: Case, outcomes: Any, reference: Any) -> Non
 
 
 def check_separate(judge: Judge, cell: Any, case: Case, key: Any, outcomes: Any) -> None:
-    """All combinations of mask, reset and direction are loops over separate sequences, in values and gradients."""
+    """Check that every mask, reset and direction is a loop over separate sequences, in values and gradients."""
     noise = None if key is None else cell.noise(key, NUM_STEPS, (BATCH,), device(case.reset))
     steps = compile_steps(cell)
     for reverse, name, outcome in zip((False, True), ("forward", "reverse"), outcomes, strict=True):
@@ -147,7 +147,7 @@ def check_separate(judge: Judge, cell: Any, case: Case, key: Any, outcomes: Any)
 
 
 def check_segments(judge: Judge, layer: Any, case: Case, outcomes: Any) -> None:
-    """The same for a layer without a step, from its initial state; final states where there is one segment."""
+    """Check that a layer without a step treats masks, resets and directions as sequences of their own."""
     whole = np.flatnonzero(~case.reset.any(axis=0))
     for reverse, name, outcome in zip((False, True), ("forward", "reverse"), outcomes, strict=True):
         final, ys = unroll_segments(layer, case, reverse)
@@ -158,7 +158,7 @@ def check_segments(judge: Judge, layer: Any, case: Case, outcomes: Any) -> None:
 
 
 def check_causality(judge: Judge, program: Program, cell: Any, case: Case) -> None:
-    """The gradient of one step's output is 0 at every later input, and not 0 everywhere."""
+    """Check that the gradient of one step's output is 0 at every later input, and not 0 everywhere."""
     step = NUM_STEPS // 2
     for reverse in (False, True):
         final, ys = jax.tree.map(np.zeros_like, case.cotangents[reverse])
@@ -174,7 +174,7 @@ def check_causality(judge: Judge, program: Program, cell: Any, case: Case) -> No
 
 
 def check_differences(judge: Judge, program: Program, cell: Any, case: Case, outcomes: Any) -> None:
-    """The gradient of every leaf along one random direction, against central differences of the values."""
+    """Check the gradient of every leaf along one random direction against central differences of the values."""
     rng = np.random.default_rng(1)
     differentiated = (case.params, case.xs, case.state)
     for index, (path, leaf) in enumerate(jax.tree.leaves_with_path(differentiated)):
@@ -198,7 +198,7 @@ def check_differences(judge: Judge, program: Program, cell: Any, case: Case, out
 
 
 def check_padding(judge: Judge, program: Program, cell: Any, case: Case, outcomes: Any) -> None:
-    """NaN where no step exists changes no bit of outputs and gradients, and meets a gradient of 0."""
+    """Check that NaN where no step exists changes no bit of outputs and gradients, and gets a gradient of 0."""
     padded = arrays.where(device(case.mask), device(case.xs), np.nan)
     clause = "padding reaches neither outputs nor gradients"
     results = program.run(cell, case._replace(xs=numpy(padded)))
@@ -210,12 +210,12 @@ def check_padding(judge: Judge, program: Program, cell: Any, case: Case, outcome
 
 
 def check_traces(judge: Judge, program: Program) -> None:
-    """However often a program ran, it was traced once."""
+    """Check that a program was traced once, however often it ran."""
     judge.that("one trace serves all values and equal cells", len(program.traces) == 1, len(program.traces))
 
 
 def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> None:
-    """Without flags: the same values and gradients; for `Sequential` also where not compiled, and in forward mode."""
+    """Check values and gradients without mask and reset; of `Sequential` also uncompiled and in forward mode."""
     plain = np.zeros(BATCH, bool)
     plain[PLAIN] = True
     cot_final, cot_ys = case.cotangents[0]
@@ -252,7 +252,7 @@ def check_no_flags(judge: Judge, program: Program, cell: Any, case: Case) -> Non
 
 
 def check_rearranged(judge: Judge, cell: Any, case: Case, outcomes: Any, has_step: bool) -> None:
-    """No batch axis, two of them, and a state handed on between chunks change no value."""
+    """Check that no batch axis, two of them, and a state handed on between chunks change no value."""
     (final, ys), (final_back, ys_back) = (outcome.values for outcome in outcomes)
     every, early, late = slice(None), slice(CHUNK), slice(CHUNK, None)
     grid, one = np.arange(BATCH).reshape(2, -1), BATCH - 1

@@ -78,7 +78,7 @@ def check_cell(cell: Any, *, reference: Any = None, solvers: tuple[Any, ...] | N
 
 
 def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[Any, str]:
-    """`check_cell` for layers, without what does not apply: fields, references, and, without a step, causality."""
+    """`check_cell` for layers: without fields and references, and without causality where there is no step."""
     with jax.enable_x64(True):
         judge = Judge(layer)
         judge.that("a layer derives from rec.Layer", isinstance(layer, Layer))
@@ -88,7 +88,7 @@ def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[A
 
 
 def can_step(layer: Any, case: Case) -> bool:
-    """Whether a layer can go step by step; one that cannot says so by TypeError, or has no such method."""
+    """Whether a layer can go step by step; one that cannot says so by TypeError, or has no method ``step``."""
     if not hasattr(layer, "step"):
         return False
     try:
@@ -114,7 +114,7 @@ def check_solvers(
     has_step: bool = True,
     reference: Any = None,
 ) -> dict[Any, str]:
-    """`Sequential` against everything else, then every other solver against `Sequential`, for each kind of noise."""
+    """Check `Sequential` against everything else, then every other solver against it, for each kind of noise."""
     verdicts: dict[Any, str] = {Sequential(): "ok"}
     for key in keys:
         reached, outcomes = check_sequential(cell, case, key, has_step)
@@ -132,7 +132,7 @@ def check_solvers(
 
 
 def check_value(judge: Judge, cell: Any) -> None:
-    """A cell is a frozen dataclass: hashable, equal by value, printable."""
+    """Check that a cell is a frozen dataclass: hashable, equal by value, printable."""
     is_frozen = dataclasses.is_dataclass(cell) and type(cell).__dataclass_params__.frozen  # pyright: ignore[reportAttributeAccessIssue]
     judge.that("a frozen dataclass", is_frozen)
     copied = dataclasses.replace(typing.cast(Any, cell))
@@ -145,7 +145,9 @@ def check_value(judge: Judge, cell: Any) -> None:
 
 
 def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
-    """Parameters, moved off their initial values because biases that start at 0 have to count too; and the state."""
+    """``(params, state)``, checked; parameters are moved off their initial values, because biases that start at 0 have
+    to count too.
+    """
     params, again = (numpy(cell.init(jax.random.key(0))) for _ in range(2))
     same = jax.tree.structure(params) == jax.tree.structure(again)
     same = same and all(map(np.array_equal, jax.tree.leaves(params), jax.tree.leaves(again)))
@@ -165,7 +167,7 @@ def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
 
 
 def make_case(cell: Any, params: Any, state: Any) -> Case:
-    """Draw everything that the other clauses need."""
+    """The `Case` that all other clauses use, drawn for one cell or layer."""
     rng = np.random.default_rng(1)
     xs = normal(rng, inputs(cell, NUM_STEPS, BATCH))
     ys = jax.eval_shape(lambda *given: unroll(cell, *given)[1], params, xs)
@@ -173,7 +175,7 @@ def make_case(cell: Any, params: Any, state: Any) -> Case:
 
 
 def check_fields(judge: Judge, params: Any, state: Any) -> None:
-    """The state is a NamedTuple; annotated fields of parameters and state have the shapes that they claim."""
+    """Check that the state is a NamedTuple, and that annotated fields have the shapes that they claim."""
     judge.that("the state is a NamedTuple", hasattr(state, "_fields"))
     for record in (params, state):
         with jaxtyped("context"):  # within it, an axis name stands for one size
@@ -197,7 +199,9 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def check_step(judge: Judge, cell: Any, params: Any) -> None:
-    """`next_state` keeps structure, shapes and dtypes, whichever dtype; `project` takes any leading axes."""
+    """Check that `next_state` keeps structure, shapes and dtypes, whichever dtype, and `project` takes any leading
+    axes.
+    """
 
     def one_step(params: Any, x: Any, batch: tuple[int, ...]) -> tuple[Any, Any, Any]:
         weights = cell.prepare(params)

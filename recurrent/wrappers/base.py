@@ -1,4 +1,4 @@
-"""What wrappers share: a cell that hands everything on, and one that draws noise of its own."""
+"""What wrappers share: a cell that passes every method on to the cell it holds, and one that draws noise besides."""
 
 import abc
 import dataclasses
@@ -16,7 +16,7 @@ __all__ = ["NoisyWrapper", "Wrapper", "hold", "state_fields", "take_steps"]
 
 @dataclasses.dataclass(frozen=True)
 class Wrapper(Cell):
-    """A cell that hands everything on; a wrapper derives from it and changes one thing."""
+    """A cell made from another, ``cell``, to which it passes on every method; a subclass changes one thing."""
 
     # whether the state map is still the cell's own: then its linear form and its local fields are handed on
     keeps_map: ClassVar[bool] = False
@@ -24,70 +24,70 @@ class Wrapper(Cell):
 
     @property
     def input_shape(self) -> Shape:
-        """As of the cell inside."""
+        """The input shape of the wrapped cell."""
         return self.cell.input_shape
 
     def init(self, key: Key) -> Any:
-        """As of the cell inside."""
+        """The parameters of the wrapped cell; a wrapper has none of its own."""
         return self.cell.init(key)
 
     def prepare(self, params: Any) -> Any:
-        """As of the cell inside."""
+        """The weights that the wrapped cell prepares."""
         return self.cell.prepare(params)
 
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
-        """As of the cell inside."""
+        """The state of the wrapped cell before the first step."""
         return self.cell.initial_state(weights, batch_shape)
 
     def project(self, weights: Any, x: Any) -> Any:
-        """As of the cell inside."""
+        """What the wrapped cell projects from ``x``."""
         return self.cell.project(weights, x)
 
     def next_state(self, weights: Any, state: Any, u: Any) -> Any:
-        """As of the cell inside."""
+        """The state of the wrapped cell after one step."""
         return self.cell.next_state(weights, state, u)
 
     def output(self, weights: Any, state: Any, u: Any) -> Any:
-        """As of the cell inside."""
+        """The output of the wrapped cell."""
         return self.cell.output(weights, state, u)
 
     def mask_output(self, mask: Any, y: Any) -> Any:
-        """As of the cell inside."""
+        """What the wrapped cell emits at masked steps."""
         return self.cell.mask_output(mask, y)
 
     def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """As of the cell inside."""
+        """The noise that the wrapped cell draws."""
         return self.cell.noise(key, num_steps, batch_shape, reset)
 
     @property
     def is_stochastic(self) -> bool:
-        """As of the cell inside."""
+        """Whether the wrapped cell draws noise."""
         return self.cell.is_stochastic
 
     def linear(self, weights: Any, u: Any) -> Any:
-        """As of the cell inside."""
+        """The linear form of the wrapped cell's state map."""
         return self.cell.linear(weights, u)
 
     @property
     def has_linear_form(self) -> bool:
-        """As of the cell inside where the state map is kept; otherwise there is none."""
+        """Whether the wrapped cell has a linear form, and the wrapper keeps its state map."""
         return self.keeps_map and self.cell.has_linear_form
 
     @property
     def local_fields(self) -> tuple[str, ...] | None:
-        """As of the cell inside where the state map is kept; otherwise no units are declared."""
+        """The local fields of the wrapped cell where its state map is kept; else None: no units are declared."""
         return self.cell.local_fields if self.keeps_map else None
 
 
 class NoisyWrapper(Wrapper):
-    """A wrapper with noise of its own; the noise of both is ``(own, the noise of the cell inside)``."""
+    """A wrapper that draws noise of its own, beside what the wrapped cell may draw."""
 
     @abc.abstractmethod
     def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """The wrapper's part of `noise`."""
+        """The noise of the wrapper alone for ``num_steps`` steps, leaves ``[t, *b, ...]``."""
 
     def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """``(own, the noise of the cell inside)``, each from a key of its own."""
+        """``(own, inner)``: the wrapper's noise and the wrapped cell's (None where it draws none), from a key each."""
         key_own, key_inner = jax.random.split(key)
         own = self.own_noise(key_own, num_steps, batch_shape, reset)
         stochastic = self.cell.is_stochastic
@@ -95,22 +95,22 @@ class NoisyWrapper(Wrapper):
 
     @property
     def is_stochastic(self) -> bool:
-        """It is."""
+        """True: the wrapper draws noise, whatever the wrapped cell does."""
         return True
 
     def unpair(self, x: Any) -> tuple[Any, Any, Any]:
-        """``(own noise, input, noise of the cell inside)``; both noises are None in evaluation."""
+        """``(own noise, input, noise of the wrapped cell)`` of an input; both noises are None in evaluation."""
         x, noise = Noisy.of(x)
         own, inner = (None, None) if noise is None else noise
         return own, x, inner
 
     def project_inside(self, weights: Any, x: Any, inner: Any) -> Any:
-        """What the cell inside projects from an input and its own noise."""
+        """What the wrapped cell projects from an input and its own noise."""
         return self.cell.project(weights, Noisy(x, inner) if self.cell.is_stochastic else x)
 
 
 def state_fields(cell: Cell) -> dict[str, jax.ShapeDtypeStruct]:
-    """The fields of the state of one sequence, by name."""
+    """The shapes and dtypes of the state of one sequence, by the names of its fields."""
 
     def first_state() -> Any:
         return cell.initial_state(cell.prepare(cell.init(jax.random.key(0))), ())

@@ -1,4 +1,4 @@
-"""State fields that pass no gradient to earlier steps."""
+"""A wrapper that stops the gradient: the named state fields pass none to earlier steps."""
 
 import dataclasses
 from typing import Any
@@ -13,19 +13,19 @@ __all__ = ["Cut", "cut"]
 
 @dataclasses.dataclass(frozen=True)
 class Cut(Wrapper):
-    """No gradient flows back through the named state fields; see `cut`."""
+    """A cell whose named state fields pass no gradient to earlier steps; see `cut`."""
 
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the names."""
+        """ValueError where one of ``fields`` is no field of the state."""
         known = state_fields(self.cell)
         for name in self.fields:
             if name not in known:
                 raise ValueError(f"fields: expected a field of the state ({', '.join(known)}), got {name!r}")
 
     def next_state(self, weights: Any, state: Any, u: Any) -> Any:
-        """The same values; the derivative with respect to the named fields of the old state is 0."""
+        """The state of the wrapped cell after one step; by the named fields of the old state its derivative is 0."""
         stopped = {name: jax.lax.stop_gradient(getattr(state, name)) for name in self.fields}
         return self.cell.next_state(weights, state._replace(**stopped), u)
 

@@ -1,4 +1,4 @@
-"""Dropout of inputs, and of the states that the recurrence reads.
+"""Wrappers that drop inputs, or the states that the recurrence reads.
 
 What is kept is divided by 1 - rate, so that its expectation is what evaluation (``key=None``) computes with.
 """
@@ -19,13 +19,13 @@ __all__ = ["Dropout", "VariationalDropout", "dropout", "variational_dropout"]
 
 
 def check_rate(name: str, rate: float | int) -> None:
-    """ValueError, naming the argument, where a rate is not in [0, 1)."""
+    """ValueError, naming the argument, unless ``rate`` is in [0, 1)."""
     if not 0 <= rate < 1:
         raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}")
 
 
 def keep_masks(key: Key, rate: float | int, leading: tuple[int, ...], shape: Shape) -> tuple[Any, ...]:
-    """True with probability 1 - rate, for every entry ``[*leading, *event]`` of every leaf of a shape."""
+    """Masks that are True with probability 1 - rate, ``[*leading, *event]`` for each leaf of an event shape."""
     return tuple(
         jax.random.bernoulli(jax.random.fold_in(key, index), 1 - rate, (*leading, *event))
         for index, event in enumerate(arrays.shape_leaves(shape))
@@ -33,7 +33,7 @@ def keep_masks(key: Key, rate: float | int, leading: tuple[int, ...], shape: Sha
 
 
 def drop(tree: PyTree, keep: tuple[Any, ...], rate: float | int) -> PyTree:
-    """Zeros where an entry is not kept, the others divided by 1 - rate; one mask a leaf."""
+    """``tree`` with 0 where an entry is not kept and the others divided by 1 - rate; ``keep`` has one mask a leaf."""
     leaves, structure = jax.tree.flatten(tree)
     dropped = [jnp.where(mask, leaf / (1 - rate), 0) for mask, leaf in zip(keep, leaves, strict=True)]
     return jax.tree.unflatten(structure, dropped)
@@ -41,27 +41,27 @@ def drop(tree: PyTree, keep: tuple[Any, ...], rate: float | int) -> PyTree:
 
 @dataclasses.dataclass(frozen=True)
 class Dropout(NoisyWrapper):
-    """Dropout of the inputs; see `dropout`."""
+    """A cell whose inputs are dropped at random; see `dropout`."""
 
     keeps_map = True
     rate: float | int = 0.0
 
     def __post_init__(self) -> None:
-        """Check the range."""
+        """ValueError unless ``rate`` is in [0, 1)."""
         check_rate("rate", self.rate)
 
     def project(self, weights: Any, x: Any) -> Any:
-        """The cell's own projection of what is kept."""
+        """What the wrapped cell projects from the entries of the input that are kept."""
         own, x, inner = self.unpair(x)
         return self.project_inside(weights, x if own is None else drop(x, own, self.rate), inner)
 
     def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """Which entries of the inputs are kept, step by step."""
+        """Which entries of the inputs are kept, drawn afresh at each step."""
         return keep_masks(key, self.rate, (num_steps, *batch_shape), self.input_shape)
 
 
 def dropout(cell: Cell, rate: float | int) -> Dropout:
-    """Dropout of the inputs of a cell: a fresh mask at each step; the recurrence itself is left alone.
+    """The cell whose inputs are dropped, by a fresh mask at each step; the recurrence itself is left alone.
 
     Source: Zaremba, Sutskever & Vinyals (2014), "Recurrent neural network regularization".
 
@@ -83,14 +83,14 @@ class MaskedInput(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class VariationalDropout(NoisyWrapper):
-    """Dropout with one mask a sequence; see `variational_dropout`."""
+    """A cell whose inputs and state are dropped by one mask for a whole sequence; see `variational_dropout`."""
 
     inputs: float | int = 0.0
     state: float | int = 0.0
     fields: tuple[str, ...] = ("h",)
 
     def __post_init__(self) -> None:
-        """Check the ranges and the names."""
+        """ValueError unless both rates are in [0, 1) and ``fields`` are fields of the state."""
         check_rate("inputs", self.inputs)
         check_rate("state", self.state)
         known = state_fields(self.cell)
@@ -99,7 +99,7 @@ class VariationalDropout(NoisyWrapper):
                 raise ValueError(f"fields: expected a field of the state ({', '.join(known)}), got {name!r}")
 
     def project(self, weights: Any, x: Any) -> MaskedInput:
-        """The cell's own projection of the inputs that are kept, beside the masks of its state."""
+        """What the wrapped cell projects from the inputs that are kept, beside the masks of its state."""
         own, x, inner = self.unpair(x)
         if own is None:
             return MaskedInput(None, self.project_inside(weights, x, inner))
@@ -107,27 +107,27 @@ class VariationalDropout(NoisyWrapper):
         return MaskedInput(own["state"], self.project_inside(weights, kept, inner))
 
     def next_state(self, weights: Any, state: Any, u: MaskedInput) -> Any:
-        """The cell's own map of the entries that are kept."""
+        """The state of the wrapped cell after a step that reads only the entries that are kept."""
         if u.keep is not None:
             read = {name: drop(getattr(state, name), (keep,), self.state) for name, keep in u.keep.items()}
             state = state._replace(**read)
         return self.cell.next_state(weights, state, u.u)
 
     def output(self, weights: Any, state: Any, u: MaskedInput) -> Any:
-        """Read from the whole new state."""
+        """The output of the wrapped cell, read from the whole new state: nothing is dropped from it."""
         return self.cell.output(weights, state, u.u)
 
     def linear(self, weights: Any, u: MaskedInput) -> Any:
-        """As of the cell inside."""
+        """The linear form of the wrapped cell's state map."""
         return self.cell.linear(weights, u.u)
 
     @property
     def has_linear_form(self) -> bool:
-        """As of the cell inside where no state is dropped."""
+        """Whether the wrapped cell has a linear form, and nothing of its state is dropped."""
         return not self.state and self.cell.has_linear_form
 
     def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """Which entries of the inputs and of the fields are kept in each segment."""
+        """Which entries of the inputs and of the state's fields are kept, drawn once a segment."""
         key_inputs, key_state = jax.random.split(key)
         leading, known, read = (num_steps, *batch_shape), state_fields(self.cell), {}
         for index, name in enumerate(self.fields if self.state else ()):
@@ -140,7 +140,8 @@ class VariationalDropout(NoisyWrapper):
 def variational_dropout(
     cell: Cell, inputs: float | int = 0.0, state: float | int = 0.0, fields: tuple[str, ...] = ("h",)
 ) -> VariationalDropout:
-    """Dropout with one mask for all steps of a sequence: of the inputs, and of the state that the recurrence reads.
+    """The cell whose inputs, and the state that its recurrence reads, are dropped by one mask for all steps of a
+    sequence.
 
         z_x, z_h ~ Bernoulli(1 - rate), drawn once a segment
         state' = f(x ⊙ z_x / (1 - inputs), state with h ⊙ z_h / (1 - state) in place of h)

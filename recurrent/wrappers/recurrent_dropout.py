@@ -1,4 +1,4 @@
-"""Dropout of what is written into memory: of a cell's candidate, never of the memory that it already holds."""
+"""A wrapper that drops what is written into memory: a cell's candidate, never the memory that it already holds."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -20,13 +20,13 @@ class CandidateInput(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class RecurrentDropout(NoisyWrapper):
-    """Dropout of the candidate; see `recurrent_dropout`."""
+    """A cell whose candidate is dropped at random before it is written; see `recurrent_dropout`."""
 
     rate: float | int = 0.0
     per_sequence: bool = False
 
     def __post_init__(self) -> None:
-        """Check the range and the cell."""
+        """ValueError unless ``rate`` is in [0, 1) and the cell lets its candidate be changed."""
         check_rate("rate", self.rate)
         if not hasattr(self.cell, "next_state_with"):
             raise ValueError(
@@ -34,30 +34,31 @@ class RecurrentDropout(NoisyWrapper):
             )
 
     def project(self, weights: Any, x: Any) -> CandidateInput:
-        """The cell's own projection beside the mask."""
+        """What the wrapped cell projects, beside the mask of its candidate."""
         own, x, inner = self.unpair(x)
         return CandidateInput(own, self.project_inside(weights, x, inner))
 
     def next_state(self, weights: Any, state: Any, u: CandidateInput) -> Any:
-        """The cell's own map, its candidate dropped."""
+        """The state of the wrapped cell after one step whose candidate is dropped."""
         if u.keep is None:
             return self.cell.next_state(weights, state, u.u)
         cell: Any = self.cell  # `next_state_with` is no part of the contract of cells
         return cell.next_state_with(weights, state, u.u, lambda candidate: drop(candidate, u.keep, self.rate))
 
     def output(self, weights: Any, state: Any, u: CandidateInput) -> Any:
-        """As of the cell inside."""
+        """The output of the wrapped cell."""
         return self.cell.output(weights, state, u.u)
 
     def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """Which entries of the candidate are kept, step by step or in each segment."""
+        """Which entries of the candidate are kept, drawn at each step or once a segment."""
         shape = state_fields(self.cell)["h"].shape
         keep = keep_masks(key, self.rate, (num_steps, *batch_shape), shape)
         return hold(keep, reset) if self.per_sequence else keep
 
 
 def recurrent_dropout(cell: Cell, rate: float | int, per_sequence: bool = False) -> RecurrentDropout:
-    """Dropout of the candidate alone: a unit whose candidate is dropped writes nothing, and forgets as it would.
+    """The cell whose candidate alone is dropped: a unit whose candidate is dropped writes nothing, and forgets as it
+    would.
 
         d(v) = z ⊙ v / (1 - rate),  z ~ Bernoulli(1 - rate)
         LSTM    c' = f ⊙ c + i ⊙ d(tanh(g))

@@ -1,4 +1,4 @@
-"""A connection around a cell: its input added to its output."""
+"""A wrapper that adds a cell's input to its output."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -21,30 +21,30 @@ class ResidualInput(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Residual(Wrapper):
-    """The input added to the output; see `residual`."""
+    """A cell that emits the sum of its input and its output; see `residual`."""
 
     keeps_map = True
 
     def __post_init__(self) -> None:
-        """Check that the two can be added."""
+        """ValueError unless inputs and outputs of the cell have one shape."""
         given, emitted = self.cell.input_shape, self.cell.output_shape
         if given != emitted:
             raise ValueError(f"cell: expected outputs of shape {given}, like its inputs, got {emitted}")
 
     def project(self, weights: Any, x: Any) -> ResidualInput:
-        """The input, without its noise, beside the cell's own projection."""
+        """The input, without its noise, beside what the wrapped cell projects from it."""
         return ResidualInput(Noisy.of(x).x, self.cell.project(weights, x))
 
     def next_state(self, weights: Any, state: Any, u: ResidualInput) -> Any:
-        """As of the cell inside."""
+        """The state of the wrapped cell after one step."""
         return self.cell.next_state(weights, state, u.u)
 
     def linear(self, weights: Any, u: ResidualInput) -> Any:
-        """As of the cell inside."""
+        """The linear form of the wrapped cell's state map."""
         return self.cell.linear(weights, u.u)
 
     def output(self, weights: Any, state: Any, u: ResidualInput) -> Any:
-        """x + y."""
+        """What is emitted: x + y, the input and the output of the wrapped cell."""
         return jax.tree.map(jnp.add, u.x, self.cell.output(weights, state, u.u))
 
 

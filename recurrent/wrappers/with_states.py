@@ -1,4 +1,4 @@
-"""States over time: a cell that emits its state beside its output."""
+"""A wrapper that makes states over time an output: the cell emits its state beside its output."""
 
 import dataclasses
 from typing import Any
@@ -11,16 +11,16 @@ __all__ = ["WithStates", "with_states"]
 
 @dataclasses.dataclass(frozen=True)
 class WithStates(Wrapper):
-    """Emits ``(y, state after the step)``; see `with_states`."""
+    """A cell that emits ``(y, state after the step)``; see `with_states`."""
 
     keeps_map = True
 
     def output(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
-        """The cell's output and its state."""
+        """What is emitted: ``(y, state)``, the output of the wrapped cell and the new state."""
         return self.cell.output(weights, state, u), state
 
     def mask_output(self, mask: Any, y: tuple[Any, Any]) -> tuple[Any, Any]:
-        """The output is 0 at a masked step, the state is the one carried."""
+        """What is emitted at a masked step: y = 0 beside the state that is carried through."""
         return self.cell.mask_output(mask, y[0]), y[1]
 
 

@@ -1,4 +1,4 @@
-"""Zoneout: state entries that keep their old value at random."""
+"""A wrapper that keeps entries of the state at their old value at random."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from recurrent.arrays import Key
-from recurrent.cell import Cell, Noisy
-from recurrent.wrappers.base import Wrapper, state_fields
+from recurrent.cell import Cell
+from recurrent.wrappers.base import NoisyWrapper, state_fields
 
 __all__ = ["Zoneout", "zoneout"]
 
@@ -21,13 +21,13 @@ class ZoneoutInput(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Zoneout(Wrapper):
-    """State entries that keep their old value at random; see `zoneout`."""
+class Zoneout(NoisyWrapper):
+    """A cell whose state entries keep their old value at random; see `zoneout`."""
 
     rates: tuple[tuple[str, float | int], ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError unless every rate is in [0, 1) and named after a field of the state."""
         fields = state_fields(self.cell)
         for name, rate in self.rates:
             if name not in fields:
@@ -36,15 +36,12 @@ class Zoneout(Wrapper):
                 raise ValueError(f"{name}: expected a rate in [0, 1), got {rate}")
 
     def project(self, weights: Any, x: Any) -> ZoneoutInput:
-        """The cell's own projection beside the noise."""
-        x, noise = Noisy.of(x)
-        own, inner = (None, None) if noise is None else noise
-        return ZoneoutInput(
-            own, self.cell.project(weights, Noisy(x, inner) if self.cell.is_stochastic else x)
-        )
+        """What the wrapped cell projects, beside which state entries keep their value."""
+        own, x, inner = self.unpair(x)
+        return ZoneoutInput(own, self.project_inside(weights, x, inner))
 
     def next_state(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
-        """New values where the noise says so; their expectation where there is none."""
+        """The state after one step: old entries where the noise says so; without noise the expectation of that."""
         new = self.cell.next_state(weights, state, u.u)
         zoned = {}
         for name, rate in self.rates:
@@ -56,28 +53,21 @@ class Zoneout(Wrapper):
         return new._replace(**zoned)
 
     def output(self, weights: Any, state: Any, u: ZoneoutInput) -> Any:
-        """Read from the state after zoneout."""
+        """The output of the wrapped cell, read from the state after zoneout."""
         return self.cell.output(weights, state, u.u)
 
-    def noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> Any:
-        """``(which entries keep their value, the noise of the cell inside)``."""
-        key_own, key_inner = jax.random.split(key)
+    def own_noise(self, key: Key, num_steps: int, batch_shape: tuple[int, ...], reset: Any) -> dict[str, Any]:
+        """For each field with a rate, which of its entries keep their old value: truth values ``[t, *b, ...]``."""
         fields = state_fields(self.cell)
-        own = {}
+        keep = {}
         for index, (name, rate) in enumerate(self.rates):
             shape = (num_steps, *batch_shape, *fields[name].shape)
-            own[name] = jax.random.bernoulli(jax.random.fold_in(key_own, index), rate, shape)
-        stochastic = self.cell.is_stochastic
-        return own, self.cell.noise(key_inner, num_steps, batch_shape, reset) if stochastic else None
-
-    @property
-    def is_stochastic(self) -> bool:
-        """It is."""
-        return True
+            keep[name] = jax.random.bernoulli(jax.random.fold_in(key, index), rate, shape)
+        return keep
 
 
 def zoneout(cell: Cell, **rates: float | int) -> Zoneout:
-    """Zoneout: each entry of the named state fields keeps its old value with the given probability.
+    """The cell in which each entry of the named state fields keeps its old value with the given probability.
 
     During evaluation (``key=None``) a field takes the expectation, rate · old + (1 - rate) · new. The new values of
     all fields are computed first: zoning out c does not change the h of the same step.

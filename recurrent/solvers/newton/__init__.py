@@ -1,1 +1,1 @@
-"""The solver that is parallel in time for any recurrence: Newton's method on the whole trajectory."""
+"""The solver that computes all steps of any recurrence in parallel: Newton's method on the whole trajectory."""

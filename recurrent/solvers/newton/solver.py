@@ -1,4 +1,4 @@
-"""The solver that is parallel in time for any recurrence: Newton's method on the whole trajectory.
+"""The solver that computes all steps of any recurrence in parallel: Newton's method on the whole trajectory.
 
 The states of a window of steps are the root of s_t - f(s_{t-1}, u_t). Each iteration linearises f along the trajectory
 of the one before, for all steps at once, and solves the linear recurrence
@@ -33,7 +33,7 @@ __all__ = ["Newton", "Report"]
 
 
 class Report(NamedTuple):
-    """How `Newton` fared: for each step, what holds for the window that it lies in.
+    """How `Newton` fared; each step has the numbers of the window that it lies in.
 
     ``residual`` is the largest |s_t - f(s_{t-1}, u_t)|, relative to the larger of 1 and the largest |s_t|;
     ``states`` is the trajectory, to be the guess of the next solution.
@@ -66,7 +66,7 @@ class Newton(Solver):
     max_state: int = 64
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """ValueError, naming the field, where an option is out of its range or unknown."""
         for name in ("window", "max_iters", "max_state"):
             check_positive(name, getattr(self, name))
         if self.jacobian not in ("full", "diagonal"):
@@ -77,12 +77,14 @@ class Newton(Solver):
                 raise ValueError(f"{name}: expected a number from 0, got {value}")
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
-        """From a guess of zeros."""
+        """``(final_state, ys)`` by iterations that start from states of 0."""
         final_state, ys, _ = self.report(problem, None)
         return final_state, ys
 
     def report(self, problem: Problem, guess: PyTree) -> tuple[PyTree, PyTree, Report]:
-        """``(final_state, ys, report)`` from a guess of the states, ``[t, *b, ...]``; None: zeros."""
+        """``(final_state, ys, report)`` by iterations that start from a guess of the states, ``[t, *b, ...]``; None:
+        zeros.
+        """
         self.check_size(problem)
         if guess is None:
             guess = jax.tree.map(
@@ -97,7 +99,7 @@ class Newton(Solver):
         return state, ys, report
 
     def check_size(self, problem: Problem) -> None:
-        """`Unsupported` where the state is too large."""
+        """`Unsupported` where the state has more than ``max_state`` real coordinates."""
         vectors = _Vectors(problem)
         if vectors.size > self.max_state:
             steps = min(self.window, problem.num_steps) * math.prod(vectors.batch)
@@ -106,7 +108,8 @@ class Newton(Solver):
                 self,
                 problem.cell,
                 f"its state has {vectors.size} real coordinates, more than max_state={self.max_state}: "
-                f"the Jacobians of one window would take {steps * floats * vectors.dtype.itemsize:,} bytes",
+                f"the Jacobians of one window would take {steps * floats * vectors.dtype.itemsize:,} bytes; "
+                f"Newton(max_state={vectors.size}) allows that",
             )
 
     def _window(self, problem: Problem, guess: PyTree) -> tuple[PyTree, tuple[PyTree, Report]]:
@@ -190,12 +193,12 @@ class _Vectors:
         self.batch = leaf.shape[: leaf.ndim - self._event_axes]
 
     def pack(self, states: PyTree) -> Float[Array, "*b n"]:
-        """The vectors of states."""
+        """The states as real vectors ``[..., n]``."""
         leading = jax.tree.leaves(states)[0].ndim - self._event_axes
         return _mapped(lambda state: state_vector(state)[0], leading)(states)
 
     def unpack(self, vectors: Float[Array, "*b n"]) -> PyTree:
-        """The states of vectors."""
+        """The states that real vectors ``[..., n]`` stand for."""
         return _mapped(self._restore, vectors.ndim - 1)(vectors)
 
 
@@ -206,5 +209,5 @@ def _mapped(fn: Callable[[Any], Any], axes: int) -> Callable[[Any], Any]:
 
 
 def _shift(trajectory: Float[Array, "t *b n"], start: Float[Array, "*b n"]) -> Float[Array, "t *b n"]:
-    """The state before each step."""
+    """The state before each step: the states one step later, behind the first."""
     return jnp.concatenate([start[None], trajectory[:-1]])

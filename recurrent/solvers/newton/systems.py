@@ -21,7 +21,7 @@ Linear = Callable[[Vectors], Vectors]
 
 
 class Full(NamedTuple):
-    """Whole Jacobians."""
+    """The linear system of a window with the whole Jacobian of each step, ``[t, *b, n, n]``."""
 
     a: Float[Array, "t *b n n"]
 
@@ -32,16 +32,16 @@ class Full(NamedTuple):
         return cls(jax.vmap(lambda unit: tangent(jnp.broadcast_to(unit, like.shape)), out_axes=-2)(basis))
 
     def solve(self, rest: Vectors) -> Vectors:
-        """δ for r = ``rest``."""
+        """The solution δ for r = ``rest``."""
         return forms.Dense(self.a, rest).scan(jnp.zeros_like(rest[0]), None, None, None)
 
     def transposed(self) -> "Full":
-        """The system of the adjoint, λ_t = λ_{t+1} A_{t+1}ᵀ + g_t, for vectors with time turned around."""
+        """The adjoint system, λ_t = λ_{t+1} A_{t+1}ᵀ + g_t, for vectors with time turned around."""
         later = jnp.concatenate([self.a[1:], self.a[:1]])  # the last is multiplied by 0
         return type(self)(jnp.flip(jnp.swapaxes(later, -1, -2), axis=0))
 
     def damped(self, rest: Vectors, damping: Float[Array, "*b"]) -> Vectors:
-        """The minimum of Σ |δ_t - δ_{t-1} A_t - r_t|² + damping |δ_t|²."""
+        """The δ that minimises Σ |δ_t - δ_{t-1} A_t - r_t|² + damping |δ_t|²."""
         return damped_solution(jnp.swapaxes(self.a, -1, -2), rest, damping)
 
     @classmethod
@@ -57,13 +57,15 @@ class Full(NamedTuple):
 
 
 class Diagonal(NamedTuple):
-    """The diagonals of the Jacobians."""
+    """The linear system of a window that knows only the diagonal of each step's Jacobian, ``[t, *b, n]``."""
 
     a: Float[Array, "t *b n"]
 
     @classmethod
     def probe(cls, tangent: Linear, like: Vectors) -> "Diagonal":
-        """As of `Full`, one coordinate after another: all of them at once would be whole Jacobians in memory."""
+        """The system of the map ``tangent``, as `Full.probe`, one coordinate after another: all at once would be whole
+        Jacobians.
+        """
         size = like.shape[-1]
 
         def own(index: Array) -> Array:
@@ -73,20 +75,20 @@ class Diagonal(NamedTuple):
         return cls(jnp.moveaxis(jax.lax.map(own, jnp.arange(size)), 0, -1))
 
     def solve(self, rest: Vectors) -> Vectors:
-        """As of `Full`."""
+        """The solution δ for r = ``rest``, each coordinate by itself."""
         return forms.Diagonal(self.a, rest).scan(jnp.zeros_like(rest[0]), None, None, None)
 
     def transposed(self) -> "Diagonal":
-        """As of `Full`."""
+        """The adjoint system, λ_t = λ_{t+1} A_{t+1} + g_t, for vectors with time turned around."""
         return type(self)(jnp.flip(jnp.concatenate([self.a[1:], self.a[:1]]), axis=0))
 
     def damped(self, rest: Vectors, damping: Float[Array, "*b"]) -> Vectors:
-        """As of `Full`, each coordinate by itself."""
+        """The δ that minimises Σ |δ_t - δ_{t-1} A_t - r_t|² + damping |δ_t|², each coordinate by itself."""
         return damped_solution(self.a[..., None, None], rest[..., None], damping[..., None])[..., 0]
 
     @classmethod
     def tangent_solve(cls, linear: Linear, right: Vectors) -> Vectors:
-        """As of `Full`: the diagonal only preconditions, the solution is that of the whole Jacobians."""
+        """The δ for which ``linear`` is ``right``, with whole Jacobians: the diagonal only preconditions."""
         system = cls.probe(lambda units: units - linear(units), right)
         return jax.lax.custom_linear_solve(
             linear,

@@ -231,7 +231,11 @@ def overspent(lane: tuple[float, list[tuple[str, float, list[str]]]], measured: 
 
 def test_the_lanes_keep_to_their_budgets():
     lanes = budgets((ROOT / "CONTRIBUTING.md").read_text())
-    assert {lane: minutes for lane, (minutes, _) in lanes.items()} == {"test": 15, "test-medium": 45}
+    assert {lane: minutes for lane, (minutes, _) in lanes.items()} == {
+        "test": 15,
+        "test-medium": 45,
+        "test-newest": 4,
+    }
     durations = json.loads((ROOT / "tests" / "durations.json").read_text())
     nothing = {"steps": {}, "files": {}, "workers": 1}
     for lane in lanes:

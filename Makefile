@@ -3,22 +3,31 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PIP := $(PY) -m pip install -qq --disable-pip-version-check -c requirements/constraints.txt
+PIP = $(PY) -m pip install -qq --disable-pip-version-check $(PIP_FLAGS) -c requirements/constraints.txt
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 CANDIDATES := $(or $(PYTHON),python3.11 python3 python3.12 python3.13)
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 FAST := not medium and not slow
+# What of the fast lane runs on the newest Python, too: whatever stands near JAX's edges, less the longest of it and the
+# statistics of tasks. At least 1,000 tests in three minutes.
+NEWEST ?= 3.13
+CORE := recurrent experiments tests/data tests/tables tests/house tests/recurrent/cells tests/recurrent/solvers \
+  tests/recurrent/interop $(patsubst %,tests/recurrent/test_%.py,arrays initializers losses penalties streaming) \
+  tests/lab/plan tests/lab/storage $(patsubst %,tests/lab/test_%.py,resume cli_errors cli_folders) \
+  $(patsubst %,tests/lab/training/test_%.py,signals solving) tests/tasks/test_tasks.py
+TOO_LONG := explain or finished_run_says_so or irregular_end or root_of_time or same_in_every_process or draws \
+  or streak or batches_are_functions
 timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-medium test-slow check format docs durations clean
+.PHONY: help demo test test-medium test-newest test-slow core check format docs durations clean
 
 # Two workers on two cores: each keeps to one thread instead of one a core; so do the LAPACK calls of matrix functions.
-test test-medium test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
-test test-medium test-slow durations: export OPENBLAS_NUM_THREADS ?= 1
-test test-medium test-slow durations: export MPLBACKEND := Agg
+test test-medium test-newest test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
+test test-medium test-newest test-slow durations: export OPENBLAS_NUM_THREADS ?= 1
+test test-medium test-newest test-slow durations: export MPLBACKEND := Agg
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +45,16 @@ test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with 
 	$(PYTEST) -m medium --timeout 1200 -rs
 	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
 
+# Byte code is left to the first import: most of what is installed is never imported, and compiling all of it takes as
+# long as the rest of the installation.
+test-newest: ## the core of `make test` on the newest Python with the newest JAX, where there is one
+	@if python=$$(sh requirements/find_python $(NEWEST)); then \
+	  $(MAKE) --no-print-directory core VENV=.venv-$(NEWEST) PYTHON=$$python PIP_FLAGS=--no-compile; \
+	else echo "no Python $(NEWEST) here: not tested on it"; fi
+
+core: $(VENV)/dev.stamp
+	$(PYTEST) -m "$(FAST)" -k "not ($(TOO_LONG))" -rs $(STORE) $(CORE)
+
 test-slow: $(VENV)/dev.stamp ## claims about learning: hours
 	$(PYTEST) -m slow --timeout 14400
 
@@ -51,16 +70,17 @@ format: $(VENV)/dev.stamp ## rewrite the code as `make test` wants it
 docs: $(VENV)/docs.stamp ## the documentation as HTML, in docs/_build/html; a warning is an error
 	$(PY) -m sphinx -q -E -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
-durations: $(VENV)/dev.stamp ## measure both lanes into tests/durations.json
+durations: $(VENV)/dev.stamp ## measure the lanes of CI into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
 	$(PYTEST) -m "$(FAST)" --store-durations test
 	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
 	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
+	$(MAKE) --no-print-directory test-newest STORE="--store-durations test-newest"
 
 clean: ## remove the environment and the caches; runs stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache .cache build dist docs/_build *.egg-info
+	rm -rf $(VENV) .venv-* .pytest_cache .ruff_cache .cache build dist docs/_build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/python.stamp:

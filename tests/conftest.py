@@ -6,6 +6,7 @@
 import json
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,12 +102,13 @@ class Durations:
 
 
 def stamps(lane: str) -> dict[str, float]:
-    """Seconds of the lane's steps before its tests, as the Makefile left them in ``.venv``."""
+    """Seconds of the lane's steps before its tests, as the Makefile left them in the environment."""
     steps = {
         "test": {"install": "dev", "check": "check"},
+        "test-newest": {"install": "dev"},
         "test-medium": {"install peers": "peers", "install docs": "docs", "notebooks": "notebooks"},
     }
-    paths = {step: ROOT / ".venv" / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
+    paths = {step: Path(sys.prefix) / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
     return {
         step: float(path.read_text())
         for step, path in paths.items()

@@ -25,7 +25,7 @@ import optax
 import recurrent as rec
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 
 
@@ -90,7 +90,9 @@ def trainer(name: str, budget: Budget) -> Trainer:
     rate = budget.learning_rate * RATES.get(name, 1.0)
     schedule = optax.cosine_decay_schedule(rate, budget.num_updates)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    return Trainer(task, Recurrent(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation)
+    return Trainer(
+        task, CellWithReadout(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation
+    )
 
 
 def error_of_one(budget: Budget) -> float:

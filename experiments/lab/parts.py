@@ -1,14 +1,14 @@
 """What most experiments build: a task, the configuration's cell with a readout, and an optimizer."""
 
-from typing import Any
-
 import recurrent as rec
 from experiments.lab.plan import cell_names
+from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.models import inputs
 from experiments.models.base import EveryStep, LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import with_readout
+from experiments.tasks.base import Task
 
 SOLVERS = {
     "auto": rec.AUTO,
@@ -19,9 +19,10 @@ SOLVERS = {
 """The solvers that a configuration names."""
 
 
-def parts(task: Any, config: Any, predicts: EveryStep | LastStep) -> Parts:
+def parts(task: Task, config: Config, predicts: EveryStep | LastStep) -> Parts:
     """The task, the configuration's cell with a readout, and its optimizer: what most experiments build."""
     (input_size,), (output_size,) = task.input_shape, task.output_shape
     cell = cell_names.build(config.cell, input_size, config.hidden_size)
     inputs.check(cell, input_size)
-    return Parts(task, Recurrent(cell, output_size, predicts, SOLVERS[config.solver]), make_optimizer(config))
+    model = with_readout(cell, output_size, predicts, SOLVERS[config.solver])
+    return Parts(task, model, make_optimizer(config))

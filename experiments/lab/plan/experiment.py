@@ -10,15 +10,17 @@ from typing import Any, NamedTuple
 import experiments
 from experiments.errors import Fault, nearest
 from experiments.lab.plan.configs import Config
+from experiments.models.base import Model
+from experiments.tasks.base import Task
 
 NOT_EXPERIMENTS = ("__main__", "errors", "lab", "models", "tasks", "data", "tables", "published", "results")
 
 
 class Parts(NamedTuple):
-    """What a configuration stands for: a `Task`, a `Model` and an optax optimizer."""
+    """What a configuration stands for; the optimizer is one of optax."""
 
-    task: Any
-    model: Any
+    task: Task
+    model: Model
     optimizer: Any
 
 

@@ -26,7 +26,7 @@ from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.training import driver, seeds
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.lab.training.trainer import INIT
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("compile_once")
 PADDED = Adding(num_steps=10, variant="pascanu", num_evaluation=12)
 
 
-def loss_of(model: Recurrent, params: Any, batch: Batch) -> Any:
+def loss_of(model: CellWithReadout, params: Any, batch: Batch) -> Any:
     """The mean loss of a batch by a loop over its steps; the output of the last step that exists is read."""
     cell, weights = model.cell, model.cell.prepare(params.cell)
     num_steps, batch_size = batch.inputs.shape[:2]

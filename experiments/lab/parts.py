@@ -6,7 +6,7 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.models import inputs
-from experiments.models.base import EveryStep, LastStep
+from experiments.models.base import EveryStep, HasParamGroups, LastStep
 from experiments.models.cell_with_readout import with_readout
 from experiments.tasks.base import Task
 
@@ -25,4 +25,5 @@ def parts(task: Task, config: Config, predicts: EveryStep | LastStep) -> Parts:
     cell = cell_names.build(config.cell, input_size, config.hidden_size)
     inputs.check(cell, input_size)
     model = with_readout(cell, output_size, predicts, SOLVERS[config.solver])
-    return Parts(task, model, make_optimizer(config))
+    groups = model.param_groups if isinstance(model, HasParamGroups) else None
+    return Parts(task, model, make_optimizer(config, groups).transformation(config.learning_rate))

@@ -27,7 +27,7 @@ import recurrent as rec
 from benchmarks.rows import kept
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 from recurrent import registry
 
@@ -63,7 +63,9 @@ def trainer(name: str, budget: Budget) -> Trainer:
     cell = entry.build(input_size=size, hidden_size=budget.hidden_size, **entry.learning_options)
     schedule = optax.cosine_decay_schedule(own_rate(name, budget), budget.num_updates)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
-    return Trainer(task, Recurrent(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation)
+    return Trainer(
+        task, CellWithReadout(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation
+    )
 
 
 def error_of_one(budget: Budget) -> float:

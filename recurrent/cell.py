@@ -6,6 +6,7 @@ parameters and state are explicit pytrees. `recurrent.testing.check_cell` is thi
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -64,6 +65,24 @@ class Recurrence(abc.ABC):
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """The state before the first step of each of ``batch_shape`` sequences."""
 
+    @abc.abstractmethod
+    def project(self, weights: Any, x: Any) -> Any:
+        """What ``step`` reads of an input."""
+
+    @abc.abstractmethod
+    def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
+        """``(new state, y)`` of one step; TypeError where `has_step` is False."""
+
+    @property
+    @abc.abstractmethod
+    def has_step(self) -> bool:
+        """Whether it can go step by step, as inputs arrive."""
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether ``project`` takes `Noisy` inputs."""
+        return False
+
 
 class Cell(Recurrence):
     """One step of a recurrence. A subclass is a frozen dataclass.
@@ -95,6 +114,11 @@ class Cell(Recurrence):
         return state, self.output(weights, state, u)
 
     @property
+    def has_step(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def output_shape(self) -> Shape:
         """The event axes of ``y``, found by tracing one step without computing it."""
         return arrays.tree_shape(jax.eval_shape(self._first_output))
@@ -118,6 +142,20 @@ class Cell(Recurrence):
         """Whether the state map is linear in the state, so that `linear` may be called."""
         return type(self).linear is not Cell.linear
 
+    def next_state_with(self, weights: Any, state: Any, u: Any, change: Callable[[Array], Array]) -> Any:
+        """`next_state` with ``change(candidate)`` in place of the candidate, of the shape of ``h``."""
+        raise TypeError(f"{type(self).__name__} names no candidate")
+
+    @property
+    def has_candidate(self) -> bool:
+        """Whether ``next_state_with`` is defined; a wrapper names no candidate."""
+        return type(self).next_state_with is not Cell.next_state_with
+
+    @property
+    def constrained_fields(self) -> tuple[str, ...]:
+        """Parameters that make a constrained matrix, and want a learning rate of their own; default: none."""
+        return ()
+
     @property
     def local_fields(self) -> tuple[str, ...] | None:
         """The fields whose own recurrence stays inside a unit; None: the cell declares no units.
@@ -139,7 +177,23 @@ class Cell(Recurrence):
 
 
 class Layer(Recurrence):
-    """A recurrence that needs whole sequences, not steps: it defines how `recurrent.unroll` runs it."""
+    """A recurrence that goes its own way through `recurrent.unroll`; most layers need whole sequences.
+
+    A layer that can go step by step too defines ``step`` and says so by ``has_step``.
+    """
+
+    def project(self, weights: Any, x: Any) -> Any:
+        """``x`` itself: a layer projects its inputs while it unrolls."""
+        return x
+
+    def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
+        """``(new state, y)`` of one step in evaluation; TypeError where `has_step` is False."""
+        raise TypeError(f"{type(self).__name__} needs whole sequences: it has no step; use recurrent.unroll")
+
+    @property
+    def has_step(self) -> bool:
+        """Whether ``step`` is defined; a layer of parts answers for them. Default: False."""
+        return False
 
     @abc.abstractmethod
     def unroll(
@@ -175,10 +229,6 @@ class LayerAround(Layer):
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """The state of the wrapped cell before the first step."""
         return self.cell.initial_state(weights, batch_shape)
-
-    def project(self, weights: Any, x: Any) -> Any:
-        """``x`` itself: a layer projects its inputs while it unrolls."""
-        return x
 
 
 def state_vector(state: PyTree) -> tuple[Float[Array, " n"], Any]:

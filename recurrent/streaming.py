@@ -1,7 +1,7 @@
 """Running a cell one step at a time, as the inputs arrive; the numbers are those of `recurrent.unroll`."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 from jaxtyping import PyTree
@@ -37,16 +37,14 @@ def stream(cell: Cell | Layer, params: PyTree, batch_shape: tuple[int, ...] = ()
     >>> bool(jnp.allclose(y, rec.unroll(cell, params, xs)[1][-1]))
     True
     """
-    network: Any = cell
-    if not hasattr(network, "step"):
+    if not cell.has_step:
         raise TypeError(f"{type(cell).__name__} needs whole sequences: it has no step; use recurrent.unroll")
-    weights = jax.jit(network.prepare)(params)
-    pairs = isinstance(cell, Cell) and cell.is_stochastic
+    weights = jax.jit(cell.prepare)(params)
 
     def step(state: PyTree, weights: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
-        return network.step(weights, state, network.project(weights, Noisy(x, None) if pairs else x))
+        return cell.step(weights, state, cell.project(weights, Noisy(x, None) if cell.is_stochastic else x))
 
     compiled = jax.jit(step, donate_argnums=0)
     # a copy: an initial state may be a parameter, which a step must not take over
-    state = jax.tree.map(lambda leaf: leaf.copy(), network.initial_state(weights, batch_shape))
+    state = jax.tree.map(lambda leaf: leaf.copy(), cell.initial_state(weights, batch_shape))
     return Stream(state, lambda state, x: compiled(state, weights, x))

@@ -6,8 +6,8 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.models import inputs
-from experiments.models.base import EveryStep, LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.base import EveryStep, HasParamGroups, LastStep
+from experiments.models.cell_with_readout import with_readout
 
 SOLVERS = {
     "auto": rec.AUTO,
@@ -24,4 +24,6 @@ def parts(config: Config, predicts: EveryStep | LastStep) -> Parts:
     (input_size,), (output_size,) = task.input_shape, task.output_shape
     cell = cell_names.build(config.cell, input_size, config.hidden_size)
     inputs.check(cell, input_size)
-    return Parts(task, Recurrent(cell, output_size, predicts, SOLVERS[config.solver]), make_optimizer(config))
+    model = with_readout(cell, output_size, predicts, SOLVERS[config.solver])
+    groups = model.param_groups if isinstance(model, HasParamGroups) else None
+    return Parts(task, model, make_optimizer(config, groups))

@@ -1,6 +1,5 @@
 """Which solver a run goes by: chosen once, for the shapes of its batches, stored with it and used when it goes on."""
 
-import dataclasses
 from typing import Any
 
 import jax
@@ -11,62 +10,25 @@ from experiments.errors import Fault, nearest
 from experiments.lab.parts import SOLVERS
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.plan.resolved import Solvers
-from experiments.models import inputs
-from recurrent.layers.bidirectional import Bidirectional
-from recurrent.layers.stack import Stack
-from recurrent.solvers.base import Problem, Solver
+from experiments.models.base import HasSolver
+from experiments.tasks.base import Batch
 
 KNOWN: dict[str, Any] = {str(solver): solver for solver in SOLVERS.values()}
 """The solvers that a run may have stored, by what it stored."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Asked(Solver):
-    """Goes by `recurrent.AUTO`, and remembers what that chose: each part of a layer sees shapes of its own."""
-
-    heard: list[Solver] = dataclasses.field(default_factory=list)
-
-    def solve(self, problem: Problem) -> tuple[Any, Any]:
-        """The choice of the default solver for this problem."""
-        chosen, _ = rec.AUTO.choose_for(problem.cell, problem.num_steps, problem.state)
-        self.heard.append(chosen)
-        return chosen.solve(problem)
-
-
 def choose(parts: Parts, batch_size: int, data: Any) -> Solvers:
-    """What is stored: what `recurrent.AUTO` chooses, one entry a part for a layer of parts; else what is asked for.
+    """What is stored: what the model's solver comes to for its batches; ``AUTO`` where it has none to choose.
 
-    Nothing is computed.
+    For a layer of several parts this is a tuple with one entry a part. Nothing is computed.
     """
-    model = parts.model
-    asked, recurrence = getattr(model, "solver", rec.AUTO), getattr(model, "cell", None)
-    if recurrence is None or asked != rec.AUTO:
-        return _stored(asked)
-    listening = _listening(recurrence)
+    if not isinstance(parts.model, HasSolver):
+        return str(rec.AUTO)
 
-    def run(key: Any) -> Any:
-        batch = parts.task.batch(data, key, jnp.array(0), batch_size)
-        xs = inputs.fit(recurrence, batch.inputs)
-        return rec.unroll(recurrence, recurrence.init(key), xs, solver=listening)
+    def batch(key: Any) -> Batch:
+        return parts.task.batch(data, key, jnp.array(0), batch_size)
 
-    jax.eval_shape(run, jax.random.key(0))
-    return _stored(_heard(listening))
-
-
-def _listening(recurrence: Any) -> Any:
-    """One `_Asked` for each part of a recurrence, nested as the solvers of a layer are."""
-    if isinstance(recurrence, Stack):
-        return tuple(map(_listening, recurrence.parts))
-    if isinstance(recurrence, Bidirectional):
-        return _listening(recurrence.forward), _listening(recurrence.backward)
-    inner = getattr(recurrence, "cell", None)
-    return _listening(inner) if isinstance(recurrence, rec.Layer) and inner is not None else _Asked()
-
-
-def _heard(listening: Any) -> Any:
-    if isinstance(listening, tuple):
-        return tuple(map(_heard, listening))
-    return listening.heard[0] if listening.heard else rec.Sequential()
+    return _stored(parts.model.chosen_solver(jax.eval_shape(batch, jax.random.key(0))))
 
 
 def _stored(solver: Any) -> Solvers:
@@ -79,9 +41,9 @@ def use(parts: Parts, stored: Solvers) -> Parts:
     Raises:
         Fault: nobody knows a solver of that name.
     """
-    if not hasattr(parts.model, "solver"):
+    if not isinstance(parts.model, HasSolver):
         return parts
-    return parts._replace(model=dataclasses.replace(parts.model, solver=_known(stored)))
+    return parts._replace(model=parts.model.with_solver(_known(stored)))
 
 
 def _known(stored: Solvers) -> Any:

@@ -1,24 +1,94 @@
-"""What is trained: the contract of models, and which of a sequence's outputs are predictions."""
+"""What is trained: the contract of models, what some can do beyond it, and which outputs are predictions.
+
+A capability is a protocol with a name, and ``isinstance(model, HasSolver)`` asks for it. A model that has a method
+can do what it promises: there is no None that means "not this one", and nobody reads the text of an error.
+"""
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self, runtime_checkable
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from experiments.tasks.base import Batch
-from recurrent import arrays
+from experiments.tasks.base import Batch, Total
+from recurrent import arrays, online
 from recurrent.arrays import Key
+
+Loss = Callable[[PyTree, Batch], Total]
+"""``loss(outputs, batch) -> (sum, count)``, as of a task."""
 
 
 class Model(Protocol):
-    """What is trained. ``carry`` is the state that truncated backpropagation keeps, ``()`` otherwise."""
+    """What is trained: pure functions of its parameters. Frozen and hashable; it holds sizes, never arrays."""
 
-    def init(self, key: Key) -> PyTree: ...
-    def initial_carry(self, params: PyTree, batch_size: int) -> PyTree: ...
-    def apply(
-        self, params: PyTree, batch: Batch, *, carry: PyTree, key: Key | None
-    ) -> tuple[PyTree, PyTree]: ...
+    def init(self, key: Key) -> PyTree:
+        """The parameters: trainable real floating leaves only, deterministic in ``key``."""
+        ...
+
+    def initial_carry(self, params: PyTree, batch_size: int) -> PyTree:
+        """What goes on from batch to batch, before the first one; ``()`` where nothing does."""
+        ...
+
+    def apply(self, params: PyTree, batch: Batch, *, carry: PyTree, key: Key | None) -> tuple[PyTree, PyTree]:
+        """The outputs of a batch, and the carry after it. ``key`` None is evaluation: nothing is drawn."""
+        ...
+
+
+@runtime_checkable
+class HasSolver(Protocol):
+    """A model whose recurrence is computed by a solver that can be chosen."""
+
+    @property
+    def solver(self) -> Any:
+        """The solver asked for, such as ``rec.AUTO``."""
+        ...
+
+    def with_solver(self, solver: Any) -> Self:
+        """The same model with another solver; parameters and outputs stay what they are."""
+        ...
+
+    def chosen_solver(self, batch: Batch) -> Any:
+        """What `solver` comes to for a batch; it is traced, so that shapes are enough."""
+        ...
+
+
+@runtime_checkable
+class HasGradients(Protocol):
+    """A model with a gradient by the rules of `recurrent.online`."""
+
+    def gradients(
+        self,
+        params: PyTree,
+        batch: Batch,
+        loss: Loss,
+        *,
+        rule: online.Rule,
+        carry: PyTree,
+        key: Key | None,
+        rule_key: Key | None,
+    ) -> tuple[Any, PyTree, PyTree, PyTree]:
+        """``(mean loss, gradient like params, outputs, carry)``; Fault where the rule cannot run the model."""
+        ...
+
+
+@runtime_checkable
+class HasStateGradients(Protocol):
+    """A model with one recurrent state a step, whose gradient can be looked at."""
+
+    def state_gradients(self, params: PyTree, batch: Batch, loss: Loss) -> PyTree:
+        """The derivative of each sequence's last loss with respect to each state, a NamedTuple of ``[t, b, ...]``."""
+        ...
+
+
+@runtime_checkable
+class HasParamGroups(Protocol):
+    """A model that names parameters which want a learning rate of their own."""
+
+    @property
+    def param_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The paths of each group's parameters by the name of the group: ``{"cell.recurrent": ("cell.skew",)}``."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

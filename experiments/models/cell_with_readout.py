@@ -1,8 +1,13 @@
-"""A cell (or layer) with a readout, as one pure function of parameters and a batch."""
+"""A cell or a layer with a readout, as one pure function of parameters and a batch.
+
+`with_readout` makes the one that fits. Both share parameters, outputs and solvers; online gradients and state
+gradients need one state at each step, so that a `CellWithReadout` has them and a `LayerWithReadout` has not.
+"""
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -10,24 +15,24 @@ from jaxtyping import Array, PyTree
 
 import recurrent as rec
 from experiments.errors import Fault
-from experiments.models import inputs
-from experiments.models.base import EveryStep, LastStep
+from experiments.models import inputs, solver_choice
+from experiments.models.base import EveryStep, LastStep, Loss
 from experiments.models.readout import Readout, ReadoutParams
 from experiments.tasks.base import Batch
 from recurrent import arrays, losses
 from recurrent.arrays import Key
 
 
-class RecurrentParams(NamedTuple):
-    """The parameters of `Recurrent`."""
+class CellWithReadoutParams(NamedTuple):
+    """The parameters of a `CellWithReadout`, and of a `LayerWithReadout`."""
 
     cell: PyTree
     readout: ReadoutParams
 
 
 @dataclasses.dataclass(frozen=True)
-class Recurrent:
-    """A cell or layer, then a readout at the steps that ``predicts`` selects.
+class LayerWithReadout:
+    """A layer (or a cell), then a readout at the steps that ``predicts`` selects.
 
     ``bias`` and ``skip``: see `Readout`. ``carries``: the state goes on from batch to batch, without its gradient
     (truncated backpropagation through time); else every sequence starts from the initial state.
@@ -41,23 +46,34 @@ class Recurrent:
     bias: bool = True
     skip: bool = False
 
+    def with_solver(self, solver: Any) -> Self:
+        """The same model with another solver."""
+        return dataclasses.replace(self, solver=solver)
+
+    def chosen_solver(self, batch: Batch) -> Any:
+        """What ``AUTO`` comes to for these shapes, one choice for each part of a layer; else `solver` itself."""
+        if self.solver != rec.AUTO:
+            return self.solver
+        xs = jax.eval_shape(lambda xs: inputs.fit(self.cell, xs), batch.inputs)
+        return solver_choice.choice(self.cell, xs)
+
     @property
     def readout(self) -> Readout:
         """Of the cell's output, all axes of an image as one."""
         input_size = math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
         return Readout(math.prod(self.cell.output_shape), self.output_size, input_size, self.bias, self.skip)
 
-    def init(self, key: Key) -> RecurrentParams:
+    def init(self, key: Key) -> CellWithReadoutParams:
         """The cell's parameters and the readout's, each from its own key."""
         key_cell, key_readout = jax.random.split(key)
-        return RecurrentParams(self.cell.init(key_cell), self.readout.init(key_readout))
+        return CellWithReadoutParams(self.cell.init(key_cell), self.readout.init(key_readout))
 
-    def initial_carry(self, params: RecurrentParams, batch_size: int) -> PyTree:
+    def initial_carry(self, params: CellWithReadoutParams, batch_size: int) -> PyTree:
         """The initial state where it is carried, else nothing."""
         return self.cell.initial_state(self.cell.prepare(params.cell), (batch_size,)) if self.carries else ()
 
     def apply(
-        self, params: RecurrentParams, batch: Batch, *, carry: PyTree, key: Key | None
+        self, params: CellWithReadoutParams, batch: Batch, *, carry: PyTree, key: Key | None
     ) -> tuple[PyTree, PyTree]:
         """Predictions ``[t, b, k]`` or ``[b, k]``, and the carry after the batch."""
         options = self._options(batch, carry, key)
@@ -74,27 +90,41 @@ class Recurrent:
         ys, xs = (self.predicts.select(each, batch.mask) for each in (flat, batch.inputs))
         return self.readout.apply(readout, ys, xs)
 
+
+@dataclasses.dataclass(frozen=True)
+class CellWithReadout(LayerWithReadout):
+    """One cell, then a readout: a `LayerWithReadout` with gradients by other rules, and those of its states."""
+
+    def __post_init__(self) -> None:
+        """Check the cell."""
+        if not isinstance(self.cell, rec.Cell):
+            raise ValueError(f"cell: expected a cell, got {self.cell}; with_readout takes layers too")
+
+    @property
+    def param_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """``cell.recurrent`` where the cell's matrix is a function of parameters that want a rate of their own."""
+        paths = tuple(f"cell.{name}" for name in self.cell.constrained_fields)
+        return {"cell.recurrent": paths} if paths else {}
+
     def gradients(
         self,
-        params: RecurrentParams,
+        params: CellWithReadoutParams,
         batch: Batch,
-        loss: Any,
+        loss: Loss,
         *,
         rule: rec.online.Rule,
         carry: PyTree,
         key: Key | None,
         rule_key: Key | None,
-    ) -> tuple[Any, RecurrentParams, PyTree, PyTree]:
+    ) -> tuple[Any, CellWithReadoutParams, PyTree, PyTree]:
         """``(mean loss, gradient, predictions, carry)``: the readout's gradient exact, the cell's by ``rule``.
 
         A mean over predictions is no sum over steps before all of them are known: the sequence is run once for
         its outputs y and dL/dy_t, and once more by the rule, to which those are constants.
 
         Raises:
-            Fault: the model holds no single cell, or the rule cannot run it.
+            Fault: the rule cannot run the cell.
         """
-        if not isinstance(self.cell, rec.Cell):
-            raise Fault(f"--gradient: {rule} needs one cell, got {self.cell}; bptt trains layers")
         options = self._options(batch, carry, key)
         xs = inputs.fit(self.cell, batch.inputs)
         state, ys = rec.unroll(self.cell, params.cell, xs, solver=self.solver, **options)
@@ -117,15 +147,10 @@ class Recurrent:
             )
         except ValueError as error:
             raise Fault(f"--gradient: {error}") from error
-        return value, RecurrentParams(cell, readout), outputs, state if self.carries else ()
+        return value, CellWithReadoutParams(cell, readout), outputs, state if self.carries else ()
 
-    def state_gradients(self, params: RecurrentParams, batch: Batch, loss: Any) -> PyTree | None:
-        """The derivative of each sequence's last loss with respect to each state, ``[t, b, ...]``.
-
-        ``loss(outputs, batch) -> (sum, count)``. None for layers, whose states have no common step.
-        """
-        if not isinstance(self.cell, rec.Cell):
-            return None
+    def state_gradients(self, params: CellWithReadoutParams, batch: Batch, loss: Loss) -> PyTree:
+        """The derivative of each sequence's last loss with respect to each state, ``[t, b, ...]``."""
         watched = self.predicts.watched(batch)
         return rec.diagnostics.state_gradients(
             self.cell,
@@ -135,3 +160,21 @@ class Recurrent:
             mask=batch.mask,
             reset=batch.reset,
         )
+
+
+def with_readout(
+    cell: rec.Cell | rec.Layer,
+    output_size: int,
+    predicts: EveryStep | LastStep,
+    solver: Any = rec.AUTO,
+    **options: bool,
+) -> LayerWithReadout:
+    """A cell or a layer with a readout; ``options`` are ``carries``, ``bias`` and ``skip`` of `LayerWithReadout`.
+
+    >>> type(with_readout(rec.GRU(2, 3), 1, LastStep())).__name__
+    'CellWithReadout'
+    >>> type(with_readout(rec.stack(rec.GRU(2, 3), rec.GRU(3, 3)), 1, LastStep())).__name__
+    'LayerWithReadout'
+    """
+    kind = CellWithReadout if isinstance(cell, rec.Cell) else LayerWithReadout
+    return kind(cell, output_size, predicts, solver, **options)

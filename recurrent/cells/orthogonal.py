@@ -119,6 +119,11 @@ class ConstrainedCell(Cell):
         """The shape of one input, ``(d,)``."""
         return (self.input_size,)
 
+    @property
+    def constrained_fields(self) -> tuple[str, ...]:
+        """``recurrent_fields``."""
+        return self.recurrent_fields
+
     def check_size(self) -> None:
         """ValueError where there are too few units for a rotation."""
         if self.hidden_size < 2:
@@ -136,11 +141,11 @@ def param_labels(cell: Cell) -> Any:
     >>> param_labels(ExpRNN(input_size=2, hidden_size=4))
     ExpRNNParams(w_x='rest', skew='recurrent', b='rest')
     """
-    if not isinstance(cell, ConstrainedCell):
+    if not cell.constrained_fields:
         raise ValueError(f"cell: expected a cell with a constrained matrix, got {cell!r}")
     params = jax.eval_shape(cell.init, jax.random.key(0))
     return params._replace(
-        **{name: "recurrent" if name in cell.recurrent_fields else "rest" for name in params._fields}
+        **{name: "recurrent" if name in cell.constrained_fields else "rest" for name in params._fields}
     )
 
 

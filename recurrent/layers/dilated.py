@@ -154,6 +154,11 @@ class Dilated(LayerAround):
         """The state before the first step: ``dilation`` initial states of the cell."""
         return self._delayed.initial_state(weights, batch_shape)
 
+    @property
+    def has_step(self) -> bool:
+        """As every cell."""
+        return True
+
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
         """``(state, y)`` of one step from the oldest state, in evaluation where the cell is stochastic."""
         projected = self.cell.project(weights, Noisy.of(u) if self.cell.is_stochastic else u)

@@ -65,19 +65,15 @@ class Stack(Layer):
             part.initial_state(own, batch_shape) for part, own in zip(self.parts, weights, strict=True)
         )
 
-    def project(self, weights: tuple[Any, ...], x: Any) -> Any:
-        """``x`` itself: only the lowest part could project before its state is known."""
-        return x
+    @property
+    def has_step(self) -> bool:
+        """Whether all parts have one."""
+        return all(part.has_step for part in self.parts)
 
     def step(self, weights: tuple[Any, ...], state: tuple[Any, ...], u: Any) -> tuple[tuple[Any, ...], Any]:
         """``(state, y)`` of one step through all parts; TypeError where a part needs whole sequences."""
         new, y = [], u
-        parts: tuple[Any, ...] = self.parts
-        for part, own, part_state in zip(parts, weights, state, strict=True):
-            if not hasattr(part, "step"):
-                raise TypeError(
-                    f"{type(part).__name__} needs whole sequences: it has no step; use recurrent.unroll"
-                )
+        for part, own, part_state in zip(self.parts, weights, state, strict=True):
             below = y
             part_state, y = part.step(own, part_state, part.project(own, below))
             y = self._around(below, y, None)

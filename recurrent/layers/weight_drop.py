@@ -70,15 +70,15 @@ class WeightDrop(LayerAround):
         params = jax.eval_shape(lambda: self.cell.init(jax.random.key(0)))
         weight_drop(params, None, self.rate, self.names)
 
+    @property
+    def has_step(self) -> bool:
+        """Whether the wrapped cell has one."""
+        return self.cell.has_step
+
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:
         """``(state, y)`` of one step of the cell, in evaluation; TypeError where the cell needs whole sequences."""
-        inside: Any = self.cell
-        if not hasattr(inside, "step"):
-            raise TypeError(
-                f"{type(inside).__name__} needs whole sequences: it has no step; use recurrent.unroll"
-            )
-        x = Noisy.of(u) if isinstance(inside, Cell) and inside.is_stochastic else u
-        return inside.step(weights, state, inside.project(weights, x))
+        x = Noisy.of(u) if self.cell.is_stochastic else u
+        return self.cell.step(weights, state, self.cell.project(weights, x))
 
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any

@@ -84,25 +84,25 @@ def check_layer(layer: Any, *, solvers: tuple[Any, ...] | None = None) -> dict[A
         judge.that("a layer derives from rec.Layer", isinstance(layer, Layer))
         check_value(judge, layer)
         case = make_case(layer, *check_init(judge, layer))
-        return check_solvers(layer, case, (None,), solvers, has_step=can_step(layer, case))
+        check_has_step(judge, layer, case)
+        return check_solvers(layer, case, (None,), solvers, has_step=layer.has_step)
 
 
-def can_step(layer: Any, case: Case) -> bool:
-    """Whether a layer can go step by step; one that cannot says so by TypeError, or has no method ``step``."""
-    if not hasattr(layer, "step"):
-        return False
+def check_has_step(judge: Judge, layer: Layer, case: Case) -> None:
+    """A layer says whether it can go step by step; one that says no defines no step, or refuses it by TypeError."""
+    if layer.has_step:
+        judge.that("a layer that has a step defines it", type(layer).step is not Layer.step)
+        return
+
+    def one_step(params: Any, state: Any, x: Any) -> Any:
+        return layer.step(layer.prepare(params), state, x)
+
+    refused = False
     try:
-        jax.eval_shape(
-            lambda params, *read: layer.step(layer.prepare(params), *read),
-            case.params,
-            case.state,
-            at(case.xs, 0),
-        )
-    except TypeError as error:
-        if "no step" not in str(error):
-            raise
-        return False
-    return True
+        jax.eval_shape(one_step, case.params, case.state, at(case.xs, 0))
+    except TypeError:
+        refused = True
+    judge.that("a layer that steps says so by has_step", refused)
 
 
 def check_solvers(

@@ -101,11 +101,10 @@ class Steps(NamedTuple):
 
 def compile_steps(cell: Any) -> Steps:
     """The four functions of `Steps` for one cell."""
-    is_stochastic = getattr(cell, "is_stochastic", False)
 
     def step(params: Any, state: Any, x: Any, noise: Any) -> Any:
         weights = cell.prepare(params)
-        return cell.step(weights, state, cell.project(weights, Noisy(x, noise) if is_stochastic else x))
+        return cell.step(weights, state, cell.project(weights, Noisy(x, noise) if cell.is_stochastic else x))
 
     def step_vjp(cotangent: Any, params: Any, state: Any, x: Any, noise: Any) -> Any:
         return jax.vjp(lambda params, state, x: step(params, state, x, noise), params, state, x)[1](cotangent)

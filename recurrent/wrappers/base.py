@@ -74,6 +74,11 @@ class Wrapper(Cell):
         return self.keeps_map and self.cell.has_linear_form
 
     @property
+    def constrained_fields(self) -> tuple[str, ...]:
+        """As of the cell inside."""
+        return self.cell.constrained_fields
+
+    @property
     def local_fields(self) -> tuple[str, ...] | None:
         """The local fields of the wrapped cell where its state map is kept; else None: no units are declared."""
         return self.cell.local_fields if self.keeps_map else None

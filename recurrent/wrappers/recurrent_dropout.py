@@ -28,7 +28,7 @@ class RecurrentDropout(NoisyWrapper):
     def __post_init__(self) -> None:
         """ValueError unless ``rate`` is in [0, 1) and the cell lets its candidate be changed."""
         check_rate("rate", self.rate)
-        if not hasattr(self.cell, "next_state_with"):
+        if not self.cell.has_candidate:
             raise ValueError(
                 f"cell: expected one with next_state_with, such as LSTM or GRU, got {type(self.cell).__name__}"
             )
@@ -42,8 +42,9 @@ class RecurrentDropout(NoisyWrapper):
         """The state of the wrapped cell after one step whose candidate is dropped."""
         if u.keep is None:
             return self.cell.next_state(weights, state, u.u)
-        cell: Any = self.cell  # `next_state_with` is no part of the contract of cells
-        return cell.next_state_with(weights, state, u.u, lambda candidate: drop(candidate, u.keep, self.rate))
+        return self.cell.next_state_with(
+            weights, state, u.u, lambda candidate: drop(candidate, u.keep, self.rate)
+        )
 
     def output(self, weights: Any, state: Any, u: CandidateInput) -> Any:
         """The output of the wrapped cell."""

@@ -31,6 +31,10 @@ class Honest(rec.Layer):
     def initial_state(self, weights, batch_shape):
         return self.cell.initial_state(weights, batch_shape)
 
+    @property
+    def has_step(self):
+        return True
+
     def step(self, weights, state, x):
         return self.cell.step(weights, state, self.cell.project(weights, x))
 
@@ -39,6 +43,15 @@ class Honest(rec.Layer):
 
     def unroll(self, params, xs, **options):
         return rec.unroll(self.cell, params, xs, **options)
+
+
+class HidesItsStep(Honest):
+    has_step = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ClaimsAStep(rec.Bidirectional):
+    has_step = True
 
 
 class LooksAhead(Honest):
@@ -126,6 +139,8 @@ class TruncatesGradient(Solver):
 
 
 BROKEN_LAYERS = [
+    (HidesItsStep(), "a layer that steps says so by has_step"),
+    (ClaimsAStep(Leaky(), Leaky()), "a layer that has a step defines it"),
     (LooksAhead(), "causality"),
     (KeepsPadding(), "padding reaches neither outputs nor gradients"),
     (IgnoresReset(), "the values of separate sequences, forward"),

@@ -10,7 +10,7 @@ import optax
 import recurrent as rec
 from experiments.lab.training.trainer import Trainer, TrainState
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 
@@ -21,7 +21,7 @@ BATCH = 4
 
 def trainer_of(task: Any = ADDING, model: Any = None, optimizer: Any = None, **options: Any) -> Trainer:
     """Batches of 4 sequences, evaluations of 5."""
-    model = model or Recurrent(rec.Elman(2, 3), 1, LastStep())
+    model = model or CellWithReadout(rec.Elman(2, 3), 1, LastStep())
     return Trainer(task, model, optimizer or optax.sgd(STEP), BATCH, 5, **options)
 
 

@@ -13,7 +13,7 @@ from experiments.__main__ import main
 from experiments.errors import guarded
 from experiments.models import inputs
 from experiments.models.base import EveryStep, LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout, with_readout
 from experiments.tables import catalogue
 from experiments.tasks.adding import Adding
 from recurrent import registry
@@ -22,7 +22,7 @@ pytest_plugins = ["lab_fixtures"]
 
 
 def network(cell, output_size, bias=True, skip=False):
-    return Recurrent(cell, output_size, EveryStep(), bias=bias, skip=skip)
+    return with_readout(cell, output_size, EveryStep(), bias=bias, skip=skip)
 
 
 def lmu(input_size, hidden_size, bias=False):
@@ -168,7 +168,7 @@ def test_a_cell_that_cannot_read_a_task_says_why(tmp_path):
 
 
 def test_a_readout_reads_outputs_and_inputs_of_the_steps_that_it_predicts():
-    model = Recurrent(rec.HS97LongLag(2, 1), 3, LastStep(), bias=False, skip=True)
+    model = CellWithReadout(rec.HS97LongLag(2, 1), 3, LastStep(), bias=False, skip=True)
     params = model.init(jax.random.key(0))
     batch = Adding(num_steps=10, variant="pascanu").sample(jax.random.key(1), 4)
     _, ys = rec.unroll(model.cell, params.cell, batch.inputs, mask=batch.mask)

@@ -2,17 +2,15 @@
 
 import ast
 import dataclasses
-import hashlib
-import importlib
 import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import recurrent as rec
 from experiments.errors import Fault, nearest
+from experiments.lab.plan import foreign
 
 Builder = Callable[..., Any]
 SIZES = ("input_size", "hidden_size")
@@ -68,7 +66,7 @@ def parse_cell(text: str) -> CellSpec:
     if ":" not in name:
         name = name.replace("-", "_")
     written = _literals(text, arguments or "()")
-    spec = CellSpec(name, source_sha256=_source_sha256(name) if ":" in name else None)
+    spec = CellSpec(name, source_sha256=foreign.source_sha256("--cell", name) if ":" in name else None)
     known = defaults(spec)
     for option in written:
         if option not in known and option != "hidden_size":
@@ -117,25 +115,7 @@ def builder(spec: CellSpec) -> Builder:
                 f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)"
             )
         return rec.CELLS[spec.name]
-    module_name, class_name = spec.name.split(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way
-        raise Fault(f"--cell: cannot import {module_name}: {type(error).__name__}: {error}") from error
-    found = getattr(module, class_name, None)
-    if not callable(found):
-        raise Fault(f"--cell: {module_name} has no {class_name}{nearest(class_name, vars(module))}")
-    return found
-
-
-def _source_sha256(name: str) -> str:
-    module_name = name.split(":")[0]
-    build_it = builder(CellSpec(name))
-    try:
-        path = inspect.getsourcefile(inspect.getmodule(build_it) or importlib.import_module(module_name))
-        return hashlib.sha256(Path(str(path)).read_bytes()).hexdigest()
-    except (TypeError, OSError) as error:
-        raise Fault(f"--cell: {name} has no source file in Python") from error
+    return foreign.load("--cell", spec.name)
 
 
 def check_source(spec: CellSpec, stored: CellSpec) -> None:

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from experiments.errors import Fault
-from experiments.lab.plan import cell_names, rules
+from experiments.lab.plan import cell_names, optimizer_names, rules
 from experiments.lab.plan.cell_names import CellSpec
 
 Positive = Annotated[int, Field(gt=0)]
@@ -86,14 +86,24 @@ class Config:
     """Number of optimizer steps."""
     batch_size: Positive = 64
     """Sequences per update."""
-    optimizer: Literal["adam", "rmsprop", "sgd"] = "adam"
-    """Update rule; rmsprop with decay 0.9."""
+    optimizer: str = "adam"
+    """Update rule: adam, adamw, rmsprop (decay 0.9) or sgd; or my_module:make, a function of the learning rate such
+    as those of optax (optax:lion is one)."""
     learning_rate: PositiveFloat = 1e-3
     """Step size of the optimizer."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of past steps, for sgd and rmsprop; 0: none."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Part of each parameter that is subtracted with a step, times the learning rate, for adamw."""
+    group_rates: str = ""
+    """Multipliers of the learning rate by parameter path, as in cell.w_h=0.1,readout=2; the longest path counts, 0
+    freezes. cell.recurrent: the parameters of an orthogonal or unitary matrix."""
     clip_norm: PositiveFloat | None = 1.0
     """Largest 2-norm of the whole gradient; None: not clipped."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the learning rate over num_updates; cosine falls to 0."""
+    warmup: NonNegative = 0
+    """Updates over which the learning rate rises linearly from 0, before the schedule."""
     seed: Seed = 0
     """Seed of the first network; network i starts from seed + i."""
     num_seeds: Positive = 1
@@ -122,7 +132,7 @@ class Config:
     with the batch. rtrl, uoro, snap1, eprop: forward in time, by the rule of that name."""
 
     def __post_init__(self) -> None:
-        """Check what concerns two fields, and the gradient."""
+        """Check what concerns two fields, and what is spelled in one way: optimizer, group rates and gradient."""
         for name in ("eval_every", "checkpoint_every"):
             if getattr(self, name) % self.log_every:
                 flag = name.replace("_", "-")
@@ -131,6 +141,15 @@ class Config:
                 )
         if self.seed + self.num_seeds > 2**31:
             raise ValueError(f"--seed: expected the last network's below 2**31, got {self.seed}")
+        if self.schedule == "cosine" and self.warmup >= self.num_updates:
+            raise ValueError(
+                f"--warmup: expected less than --num-updates ({self.num_updates}) before a cosine, got {self.warmup}"
+            )
+        object.__setattr__(self, "optimizer", optimizer_names.canonical(self.optimizer))
+        fields = {name: getattr(self, name) for name in optimizer_names.TAKES}
+        optimizer_names.check_fields(self.optimizer, fields)
+        groups = optimizer_names.parse_groups(self.group_rates)
+        object.__setattr__(self, "group_rates", optimizer_names.label_groups(groups))
         # one spelling of each rule, so that the same rule always is the same run
         object.__setattr__(self, "gradient", rules.label(rules.parse(self.gradient)))
 
@@ -139,7 +158,15 @@ class Config:
         return dataclasses.replace(self, cell=spec)
 
 
-LATER: dict[str, Any] = {"gradient": "bptt", "start_from": "", "stop": "updates"}
+LATER: dict[str, Any] = {
+    "gradient": "bptt",
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "warmup": 0,
+    "group_rates": "",
+    "start_from": "",
+    "stop": "updates",
+}
 """Fields that runs were stored without, and the values with which those ran: at them a field enters neither a stored
 configuration nor a hash, so that such a run keeps its folder."""
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
+from experiments.models.base import Model
+from experiments.tasks.base import Task
 
 PACKAGE = "experiments."
 
@@ -25,10 +27,10 @@ SMOKE: Mapping[str, Any] = {
 
 
 class Parts(NamedTuple):
-    """What a configuration stands for: a `Task`, a `Model` and an optimizer."""
+    """What a configuration stands for; ``optimizer`` is of optax, or a value that makes one of a learning rate."""
 
-    task: Any
-    model: Any
+    task: Task
+    model: Model
     optimizer: Any
 
 

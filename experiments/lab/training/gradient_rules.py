@@ -8,6 +8,7 @@ from jaxtyping import PyTree
 
 from experiments.errors import Fault
 from experiments.lab.plan.rules import label
+from experiments.models.base import HasGradients, Loss, Model
 from experiments.tasks.base import Batch
 from recurrent import losses, online
 from recurrent.arrays import Key
@@ -27,7 +28,15 @@ class Backpropagation:
     """Back through all steps of the batch, whatever the model is."""
 
     def __call__(
-        self, model: Any, loss: Any, params: PyTree, batch: Batch, *, carry: PyTree, key: Key, rule_key: Key
+        self,
+        model: Model,
+        loss: Loss,
+        params: PyTree,
+        batch: Batch,
+        *,
+        carry: PyTree,
+        key: Key,
+        rule_key: Key,
     ) -> Step:
         """The gradient of the mean of ``loss(outputs, batch) -> (sum, count)``."""
         del rule_key
@@ -47,12 +56,21 @@ class ByRule:
     rule: online.Rule
 
     def __call__(
-        self, model: Any, loss: Any, params: PyTree, batch: Batch, *, carry: PyTree, key: Key, rule_key: Key
+        self,
+        model: Model,
+        loss: Loss,
+        params: PyTree,
+        batch: Batch,
+        *,
+        carry: PyTree,
+        key: Key,
+        rule_key: Key,
     ) -> Step:
         """What ``model.gradients`` makes of the rule; Fault where the model or its cell has nothing for it."""
-        if not hasattr(model, "gradients"):
+        if not isinstance(model, HasGradients):
             raise Fault(
-                f"--gradient: {label(self.rule)} needs a cell with a readout, got {type(model).__name__}"
+                f"--gradient: {label(self.rule)} needs one cell with a readout, got {type(model).__name__}; "
+                "bptt trains every model"
             )
         return Step(
             *model.gradients(params, batch, loss, rule=self.rule, carry=carry, key=key, rule_key=rule_key)

@@ -12,9 +12,9 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 import recurrent as rec
-from experiments.lab.training.gradient_rules import Backpropagation
-from experiments.models.base import target_step
-from experiments.tasks.base import Batch
+from experiments.lab.training.gradient_rules import Backpropagation, ByRule
+from experiments.models.base import HasStateGradients, Loss, Model, target_step
+from experiments.tasks.base import Batch, Task
 from recurrent import arrays, losses
 from recurrent.arrays import Key
 
@@ -61,13 +61,13 @@ class Trainer:
     a value of `experiments.lab.training.gradient_rules`.
     """
 
-    task: Any
-    model: Any
+    task: Task
+    model: Model
     optimizer: Any
     batch_size: int
     evaluation_batch_size: int
     keeps_best: bool = False
-    gradient: Any = dataclasses.field(default_factory=Backpropagation)
+    gradient: Backpropagation | ByRule = dataclasses.field(default_factory=Backpropagation)
 
     def _transformation(self, learning_rate: Any) -> optax.GradientTransformation:
         given = self.optimizer
@@ -235,13 +235,16 @@ def lags(num_steps: int) -> tuple[int, ...]:
     return tuple(round(i * (num_steps - 1) / max(count - 1, 1)) for i in range(count))
 
 
-def gradients_by_lag(model: Any, params: PyTree, batch: Batch, loss: Any) -> dict[str, Float[Array, " lag"]]:
-    """The median over sequences of the norm of the state gradient, by `lags` from each last prediction."""
-    if not hasattr(model, "state_gradients"):
+def gradients_by_lag(
+    model: Model, params: PyTree, batch: Batch, loss: Loss
+) -> dict[str, Float[Array, " lag"]]:
+    """The median over sequences of the norm of the state gradient, by `lags` from each last prediction.
+
+    Empty for a model without state gradients.
+    """
+    if not isinstance(model, HasStateGradients):
         return {}
     gradients = model.state_gradients(params, batch, loss)
-    if gradients is None:
-        return {}
     target = target_step(batch)
 
     def by_lag(field: str | None) -> Float[Array, " lag"]:

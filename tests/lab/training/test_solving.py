@@ -12,7 +12,7 @@ from experiments.lab import solving
 from experiments.lab.plan.experiment import Parts
 from experiments.lab.run import open_run
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import with_readout
 from experiments.tasks.adding import Adding
 
 pytest_plugins = ["lab_fixtures"]
@@ -21,7 +21,7 @@ ON_CPU = pytest.mark.skipif(jax.default_backend() != "cpu", reason="what is chos
 
 
 def parts(cell, **options):
-    return Parts(Adding(num_steps=100), Recurrent(cell, 1, LastStep(), **options), None)
+    return Parts(Adding(num_steps=100), with_readout(cell, 1, LastStep(), **options), None)
 
 
 @ON_CPU

@@ -26,7 +26,7 @@ from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.training import driver, seeds
 from experiments.lab.training.optimizers import make_optimizer
 from experiments.lab.training.trainer import INIT
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("compile_once")
 PADDED = Adding(num_steps=10, variant="pascanu", num_evaluation=12)
 
 
-def loss_of(model: Recurrent, params: Any, batch: Batch) -> Any:
+def loss_of(model: CellWithReadout, params: Any, batch: Batch) -> Any:
     """The mean loss of a batch by a loop over its steps; the output of the last step that exists is read."""
     cell, weights = model.cell, model.cell.prepare(params.cell)
     num_steps, batch_size = batch.inputs.shape[:2]
@@ -105,7 +105,7 @@ def test_training_is_the_loop_that_one_would_write(task):
 @pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
 def test_the_optimizers_of_a_configuration_are_what_their_names_say(name):
     config = AddingConfig(optimizer=name, learning_rate=0.1, clip_norm=2.0, schedule="cosine", num_updates=4)
-    optimizer, params = make_optimizer(config), jnp.array([1.0, -1.0])
+    optimizer, params = make_optimizer(config).transformation(0.1), jnp.array([1.0, -1.0])
     state, second, moments = optimizer.init(params), np.zeros(2), np.zeros(2)
     for count in range(4):
         rate = 0.1 * 0.5 * (1 + np.cos(np.pi * count / 4))
@@ -121,7 +121,8 @@ def test_the_optimizers_of_a_configuration_are_what_their_names_say(name):
             "sgd": clipped,
         }[name]
         np.testing.assert_allclose(steps, -rate * expected, rtol=1e-4, atol=1e-9)
-    assert make_optimizer(dataclasses.replace(config, clip_norm=None)).init(params) != optimizer.init(params)
+    unclipped = make_optimizer(dataclasses.replace(config, clip_norm=None)).transformation(0.1)
+    assert unclipped.init(params) != optimizer.init(params)
 
 
 def test_chunks_do_not_matter():

@@ -11,8 +11,8 @@ from trainers import STEP, assert_close, evaluate, start, train, trainer_of
 
 import recurrent as rec
 from experiments.lab.training.trainer import Trainer, gradients_by_lag, lags
-from experiments.models.base import EveryStep, LastStep, last_step, target_step
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.base import EveryStep, HasStateGradients, LastStep, last_step, target_step
+from experiments.models.cell_with_readout import CellWithReadout, LayerWithReadout
 from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 from experiments.tasks.copying import Copying
@@ -57,7 +57,7 @@ class Stream:
 
 
 def streaming() -> Trainer:
-    trainer = trainer_of(Stream(), Recurrent(rec.Elman(1, 3), 1, EveryStep(), carries=True))
+    trainer = trainer_of(Stream(), CellWithReadout(rec.Elman(1, 3), 1, EveryStep(), carries=True))
     return dataclasses.replace(trainer, batch_size=STREAMS, evaluation_batch_size=STREAMS)
 
 
@@ -142,7 +142,9 @@ state_gradients = jax.jit(
 )
 
 
-def by_hand(model: Recurrent, params: Any, batch: Batch, last: Any, error: Any) -> dict[int, list[float]]:
+def by_hand(
+    model: CellWithReadout, params: Any, batch: Batch, last: Any, error: Any
+) -> dict[int, list[float]]:
     """For each lag, the norm of the derivative of each long enough sequence's last error by the state read there."""
     weights = model.cell.prepare(params.cell)
     found: dict[int, list[float]] = {}
@@ -169,7 +171,7 @@ def _step(cell: Any, weights: Any, state: Any, x: Any) -> Any:
 
 def test_gradients_are_aligned_to_the_last_prediction_of_each_sequence():
     task = Adding(num_steps=20, variant="hs97")
-    model = Recurrent(rec.Elman(2, 3), 1, LastStep())
+    model = CellWithReadout(rec.Elman(2, 3), 1, LastStep())
     params = model.init(jax.random.key(1))
     batch = task.sample(jax.random.key(2), 3)
     # shorter, so that a loop over all pairs of steps is quick: the last steps of each sequence, and its padding
@@ -183,7 +185,7 @@ def test_gradients_are_aligned_to_the_last_prediction_of_each_sequence():
 
 
 def test_of_predictions_at_every_step_the_last_that_counts_is_watched():
-    model = Recurrent(rec.LSTM(1, 2), 1, EveryStep())
+    model = CellWithReadout(rec.LSTM(1, 2), 1, EveryStep())
     params, stream = model.init(jax.random.key(1)), Stream()
     batch = stream.batch(stream.load(), None, 0, STREAMS)
     batch = batch._replace(weights=jnp.array([[1.0, 1], [1, 1], [1, 0]]), reset=None)
@@ -195,7 +197,7 @@ def test_of_predictions_at_every_step_the_last_that_counts_is_watched():
 
 def test_the_last_of_many_classifications_is_watched():
     task = Copying(delay=3, num_recalled=2)
-    model = Recurrent(rec.LSTM(10, 5), 9, EveryStep())
+    model = CellWithReadout(rec.LSTM(10, 5), 9, EveryStep())
     params, batch = model.init(jax.random.key(3)), task.sample(jax.random.key(4), 4)
 
     def last(start: Any) -> Any:
@@ -216,7 +218,7 @@ def test_long_sequences_are_looked_at_by_lags_that_are_spread_evenly():
     spread = lags(784)
     assert (len(spread), spread[0], spread[-1]) == (101, 0, 783)
     assert set(np.diff(spread)) == {7, 8}
-    model = Recurrent(rec.Elman(2, 3), 1, LastStep())
+    model = CellWithReadout(rec.Elman(2, 3), 1, LastStep())
     task, params = Adding(num_steps=150), model.init(jax.random.key(1))
     batch = task.sample(jax.random.key(2), 4)
     norms = by_lag(model, task, params, batch)["all"]
@@ -227,6 +229,7 @@ def test_long_sequences_are_looked_at_by_lags_that_are_spread_evenly():
 
 def test_layers_have_no_common_state_to_look_at():
     layer = rec.stack(rec.Elman(2, 3), rec.Elman(3, 3))
-    model = Recurrent(layer, 1, LastStep())
+    model = LayerWithReadout(layer, 1, LastStep())
+    assert not isinstance(model, HasStateGradients)
     batch = Adding(num_steps=5).sample(jax.random.key(0), 2)
     assert gradients_by_lag(model, model.init(jax.random.key(1)), batch, Adding(num_steps=5).loss) == {}

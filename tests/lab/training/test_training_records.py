@@ -14,7 +14,7 @@ import recurrent as rec
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.training.trainer import NEVER, NOISE, Trainer
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import Recurrent
+from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 from experiments.tasks.criteria import SquaredErrorBelow, Streak
@@ -128,7 +128,7 @@ def test_a_network_that_is_not_finite_stays_as_it_was_for_good():
 
 
 def test_noise_is_drawn_afresh_for_every_update_and_not_in_an_evaluation():
-    trainer = trainer_of(model=Recurrent(rec.zoneout(rec.Elman(2, 3), h=0.5), 1, LastStep()))
+    trainer = trainer_of(model=CellWithReadout(rec.zoneout(rec.Elman(2, 3), h=0.5), 1, LastStep()))
     state = start(trainer)
     for update in range(2):
         batch = draw(trainer.task, state.key, update)

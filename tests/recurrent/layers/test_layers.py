@@ -106,7 +106,10 @@ def test_what_needs_whole_sequences_has_no_step_and_says_so():
     layer = MORE_LAYERS["stack of bidirectional"]
     params, xs = example(layer)
     weights = layer.prepare(params)
-    assert not hasattr(LAYERS["bidirectional"], "step")
+    assert not LAYERS["bidirectional"].has_step and not layer.has_step
+    assert LAYERS["stack"].has_step and rec.Dilated(rec.GRU(3, 4), 2).has_step
+    for inside in (rec.LSTM(3, 4), LAYERS["bidirectional"]):
+        assert rec.WeightDrop(inside, 0.5).has_step == inside.has_step
     with pytest.raises(TypeError, match="Bidirectional needs whole sequences: it has no step"):
         layer.step(weights, layer.initial_state(weights, (2,)), xs[0])
 

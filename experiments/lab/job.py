@@ -15,6 +15,7 @@ from experiments.lab.plan.experiment import Experiment, Parts
 from experiments.lab.plan.machine import Resolved
 from experiments.lab.training import gradient_rules, seeds
 from experiments.lab.training.trainer import Trainer
+from experiments.tasks.base import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def build(experiment: Experiment, config: Config) -> Parts:
         raise Fault(message) from error
 
 
-def load(task: Any) -> Any:
+def load(task: Task) -> Any:
     """The data of a task, in memory."""
     return jax.tree.map(jnp.asarray, task.load())
 

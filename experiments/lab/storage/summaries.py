@@ -81,7 +81,7 @@ def make(job: Job, records: Any, params: Any, test: dict[str, Any], wall_seconds
         "cell": job.label,
         "config": configs.as_json(config),
         "task": repr(task),
-        "data": getattr(task, "data", "generated"),
+        "data": task.data,
         "baseline": task.baseline,
         "lag": task.lag,
         "criterion": repr(task.criterion),

@@ -34,6 +34,15 @@ class Recurrent(nnx.Module):
         self.cell = nnx.static(cell)
         self.params = nnx.Param(cell.init(rngs.params()))
 
+    @property
+    def cell_params(self) -> PyTree:
+        """The parameters as ``cell.init`` returns them."""
+        return self.params.get_value()
+
+    def initial_state(self, batch_shape: tuple[int, ...]) -> PyTree:
+        """The state before the first step of each of ``batch_shape`` sequences."""
+        return self.cell.initial_state(self.cell.prepare(self.cell_params), batch_shape)
+
     def __call__(
         self,
         xs: PyTree,
@@ -48,7 +57,7 @@ class Recurrent(nnx.Module):
         """``(final_state, ys)`` of the inputs ``xs``; the arguments are those of `recurrent.unroll`."""
         return unroll(
             self.cell,
-            self.params.get_value(),
+            self.cell_params,
             xs,
             state=state,
             mask=mask,

@@ -60,7 +60,10 @@ class Criterion(Protocol):
 
 
 class Task(Protocol):
-    """What an experiment trains on. Frozen and hashable; it holds sizes, never arrays."""
+    """What an experiment trains on. Frozen and hashable; it holds sizes, never arrays.
+
+    ``data`` is the name of the data set, ``generated`` where sequences are drawn.
+    """
 
     @property
     def input_shape(self) -> Any: ...
@@ -70,6 +73,8 @@ class Task(Protocol):
     def baseline(self) -> float | None: ...
     @property
     def lag(self) -> int | None: ...
+    @property
+    def data(self) -> str: ...
     @property
     def criterion(self) -> Criterion: ...
 
@@ -96,6 +101,11 @@ class Generated:
 
     def __post_init__(self) -> None:
         require_at_least("num_evaluation", self.num_evaluation, 1)
+
+    @property
+    def data(self) -> str:
+        """``generated``."""
+        return "generated"
 
     def sample(self, key: PRNGKeyArray, batch_size: int) -> Batch:
         """Draw ``batch_size`` fresh sequences."""

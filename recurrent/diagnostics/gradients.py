@@ -65,6 +65,7 @@ def state_gradients(
     xs: PyTree,
     loss_fn: Callable[[PyTree, PyTree], Float[Array, ""]],
     *,
+    state: PyTree = None,
     mask: Bool[Array, "t *b"] | None = None,
     reset: Bool[Array, "t *b"] | None = None,
 ) -> PyTree:
@@ -80,6 +81,7 @@ def state_gradients(
         params: its parameters.
         xs: inputs ``[t, *b, *input_shape]``.
         loss_fn: ``(ys, final_state) -> scalar``.
+        state: the state before the first step; None: ``cell.initial_state``.
         mask: as for `recurrent.unroll`.
         reset: as for `recurrent.unroll`.
 
@@ -94,12 +96,12 @@ def state_gradients(
     [0.125, 0.25, 0.5]
     """
     batch = arrays.batch_shape(xs, cell.input_shape)
-    initial = cell.initial_state(cell.prepare(params), batch[1:])
+    initial = cell.initial_state(cell.prepare(params), batch[1:]) if state is None else state
     exists = jnp.ones(batch, bool) if mask is None else mask
     zeros = jax.tree.map(lambda leaf: jnp.zeros((batch[0], *leaf.shape), leaf.dtype), initial)
 
     def loss(added: PyTree) -> Float[Array, ""]:
-        final_state, ys = unroll(_Perturbed(cell), params, _Step(xs, exists, added), reset=reset)
+        final_state, ys = unroll(_Perturbed(cell), params, _Step(xs, exists, added), state=state, reset=reset)
         return loss_fn(ys, final_state)
 
     # for a real loss JAX returns ∂L/∂re - i ∂L/∂im

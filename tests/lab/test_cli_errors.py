@@ -56,7 +56,7 @@ FLAGS = {
     "--optimizer no_such_module:make": "--optimizer: cannot import no_such_module: ModuleNotFoundError: ",
     "--optimizer optax:lino": "--optimizer: optax has no lino; did you mean lion?",
     "--optimizer math:sin": "--optimizer: math:sin has no source file in Python",
-    "--optimizer dataclasses:dataclass": "--optimizer: dataclasses:dataclass made a function, expected an optax.",
+    "--optimizer optax:constant_schedule": "--optimizer: optax:constant_schedule made a function, expected an optax.",
     "--optimizer optax:masked": "--optimizer: optax:masked: TypeError: ",
     "--momentum 1": "--momentum: input should be less than 1, got 1.0",
     "--momentum 0.9": "--momentum: only --optimizer rmsprop or sgd takes it, got adam",

@@ -84,7 +84,7 @@ def make(
         "cell": cell_names.label(config.cell),
         "config": configs.as_json(config),
         "task": repr(task),
-        "data": getattr(task, "data", "generated"),
+        "data": task.data,
         "baseline": task.baseline,
         "lag": task.lag,
         "criterion": repr(task.criterion),

@@ -27,7 +27,7 @@ class WithStates(Wrapper):
 def with_states(cell: Cell) -> WithStates:
     """The cell that emits ``(y, state after the step)``: states over time from any solver.
 
-    >>> import recurrent as rec
+    >>> import jax, jax.numpy as jnp, recurrent as rec
     >>> cell = rec.LSTM(2, 3)
     >>> _, (ys, states) = rec.unroll(with_states(cell), cell.init(jax.random.key(0)), jnp.ones((5, 2)))
     >>> states.c.shape

@@ -23,8 +23,8 @@ def frame(*paths: Path | str) -> "pandas.DataFrame":
     ``params_sha256``, what the experiment adds as its facts, and ``folder``.
 
     ``status`` is ``ended``, ``stopped: solved``, ``lost`` (the network is not finite), ``training`` (by a process that
-    is alive) or ``interrupted``. Of a run that has not ended what only its end tells is missing: NaN, or NA in ``solved``.
-    A damaged folder is named on stderr and left out.
+    is alive) or ``interrupted``. Of a run that has not ended what only its end tells is missing: NaN, or NA in
+    ``solved``. A damaged folder is named on stderr and left out.
 
     Raises:
         Fault: a path is not there, or there is no run below it.
@@ -58,7 +58,7 @@ LAST = [
 ]
 """The columns after the test metrics."""
 
-FLOATS = ["baseline", "lag", "updates_to_solve", "seconds", "num_parameters"]
+FLOATS = ["baseline", "lag", "updates_to_solve", "seconds"]
 """Numbers that are NaN where they are not known."""
 
 
@@ -137,7 +137,8 @@ def labels(runs: list[Found]) -> list[str]:
         name = grids.label(run.cell, run.flags, own)
         names.append(f"{run.stored.experiment}: {name}" if several else name)
     return [
-        name if names.count(name) == 1 else f"{name} ({run.folder})" for name, run in zip(names, runs, strict=True)
+        name if names.count(name) == 1 else f"{name} ({run.folder})"
+        for name, run in zip(names, runs, strict=True)
     ]
 
 

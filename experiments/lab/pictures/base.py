@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from experiments.lab.plan import cell_names
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
 from experiments.lab.storage.records import unwritten
@@ -21,6 +20,8 @@ ENTRY = 0.19  # inches of one of them
 class Drawn(Protocol):
     """What a picture reads of a run, as `experiments.lab.Run` has it: that module draws, so none here imports it."""
 
+    @property
+    def folder(self) -> Path: ...
     @property
     def label(self) -> str: ...
     @property
@@ -37,8 +38,8 @@ class Drawn(Protocol):
     def summary(self) -> dict[str, Any]: ...
 
 
-def subplots(rows: int, columns: int, *, figsize: tuple[float, float], layout: str | None = None, **shared: Any):
-    """A figure and its axes, as pyplot's function of this name, without pyplot: its state and backend stay as they are."""
+def subplots(rows: int, columns: int, *, figsize: tuple[float, float], layout: Any = None, **shared: Any):
+    """A figure and its axes, as pyplot's function of this name, but pyplot's state and backend stay as they are."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,13 +71,16 @@ def colour(index: int) -> str:
     return f"C{index % FEW}"
 
 
-def colours(runs: Sequence[Drawn]) -> list[Any]:
-    """A colour for each run: one of ten, or of many runs a hue for each cell and a shade for what varies beside it."""
+def colours(cells: Sequence[str]) -> list[Any]:
+    """A colour for each run, given its cell: one of ten, or of many runs a hue a cell and a shade for what varies.
+
+    >>> colours(["lstm", "gru", "gru"])
+    ['C0', 'C1', 'C2']
+    """
     from matplotlib.colors import to_rgb
 
-    if len(runs) <= FEW:
-        return [colour(index) for index in range(len(runs))]
-    cells = [cell_names.label(run.config.cell) for run in runs]
+    if len(cells) <= FEW:
+        return [colour(index) for index in range(len(cells))]
     known = list(dict.fromkeys(cells))
     found = []
     for index, cell in enumerate(cells):
@@ -96,9 +100,7 @@ def explain(figure: Any, axes: Any) -> None:
     width, height = figure.get_size_inches()
     longest = max(map(len, labels))
     rows = math.ceil(len(handles) / columns)
-    figure.set_size_inches(
-        width + columns * (0.5 + 0.068 * longest), max(height, 0.6 + ENTRY * rows)
-    )
+    figure.set_size_inches(width + columns * (0.5 + 0.068 * longest), max(height, 0.6 + ENTRY * rows))
     figure.legend(handles, labels, loc="outside right upper", ncols=columns, fontsize=8)
 
 

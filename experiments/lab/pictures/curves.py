@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.lab.pictures.base import Drawn, colours, explain, rows_of, save, subplots
+from experiments.lab.plan import cell_names
 
 
 def draw(runs: Sequence[Drawn], out: Path) -> None:
@@ -18,13 +19,16 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
 def figure_of(runs: Sequence[Drawn]) -> Any:
     """Training loss beside validation loss, one line a network."""
     figure, (left, right) = subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
-    for run, colour in zip(runs, colours(runs), strict=True):
+    cells = [cell_names.label(run.config.cell) for run in runs]
+    for run, colour in zip(runs, colours(cells), strict=True):
         for seed_index in range(run.config.num_seeds):
             for axes, split in ((left, "training"), (right, "validation")):
                 rows = rows_of(run, split, seed_index)
                 losses = [row["loss"] or np.nan for row in rows]  # the logarithm has no place for 0
                 name = run.label if seed_index == 0 else None
-                axes.plot([row["update"] for row in rows], losses, color=colour, lw=1.2, alpha=0.8, label=name)
+                axes.plot(
+                    [row["update"] for row in rows], losses, color=colour, lw=1.2, alpha=0.8, label=name
+                )
     for axes, title in ((left, "training loss"), (right, "validation loss")):
         axes.set(title=title, xlabel="update", yscale="log")
         if runs[0].task.baseline:

@@ -1,7 +1,6 @@
 """What a grid found: the result against what varies."""
 
 import dataclasses
-import itertools
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -54,20 +53,21 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
     figure, grid = subplots(rows, columns, figsize=size, layout="constrained", **shared)
     cells = list(dict.fromkeys(cell_names.label(run.config.cell) for run in runs))
     spots = positions([one[layout.x] for one in flat])
-    for (name, panel), axes in itertools.zip_longest(places, grid.flat, fillvalue=(None, None)):
-        if name is None:
-            axes.set_visible(False)
-            continue
+    for axes in list(grid.flat)[len(places) :]:
+        axes.set_visible(False)
+    for (name, panel), axes in zip(places, grid.flat, strict=False):
         inside = [index for index, one in enumerate(flat) if panel.items() <= one.items()]
         for order, cell in enumerate(cells):
             own = [index for index in inside if cell_names.label(runs[index].config.cell) == cell]
             found = points([(flat[index][layout.x], runs[index].summary["test"].get(name)) for index in own])
             _draw_line(axes, [spots[x] for x in found], list(found.values()), order, cell)
         if is_loss(name, [run.summary for run in runs]):
-            _draw_baseline(axes, [(spots[flat[index][layout.x]], runs[index].task.baseline) for index in inside])
+            _draw_baseline(
+                axes, [(spots[flat[index][layout.x]], runs[index].task.baseline) for index in inside]
+            )
         axes.set_title(_title(panel), fontsize=9)
         axes.grid(alpha=0.25)
-    _finish(figure, grid, layout, spots, [name for name, _ in places[:: columns]])
+    _finish(figure, grid, layout, spots, [name for name, _ in places[::columns]])
     title = f"{runs[0].experiment.name}, test split\nline: mean over networks, dot: a network"
     figure.suptitle(title, fontsize=10, x=0.02, ha="left")
     _explain(figure, grid)
@@ -90,10 +90,14 @@ def layout_of(flat: Sequence[Mapping[str, Any]]) -> Layout | None:
     numeric = [name for name in fields if all(map(_is_number, values[name]))]
     x = max(numeric or fields, key=lambda name: len(values[name]))
     others = [name for name in fields if name != x]
-    together = tuple(name for name in others if len({(one[x], one.get(name)) for one in flat}) == len(values[x]))
+    together = tuple(
+        name for name in others if len({(one[x], one.get(name)) for one in flat}) == len(values[x])
+    )
     apart = [name for name in others if name not in together]
     panels = dict.fromkeys(tuple(one.get(name) for name in apart) for one in flat)
-    return Layout(x, together, tuple(dict(zip(apart, panel, strict=True)) for panel in sorted(panels, key=_order)))
+    return Layout(
+        x, together, tuple(dict(zip(apart, panel, strict=True)) for panel in sorted(panels, key=_order))
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -164,9 +168,13 @@ def _finish(figure: Any, grid: Any, layout: Layout, spots: Mapping[Any, float], 
             axes.set_xscale("log")
         if len(spots) <= 8 or not all(map(_is_number, spots)):  # each value, as it was typed
             axes.xaxis.set_major_locator(FixedLocator(list(spots.values())))
-            axes.xaxis.set_major_formatter(FixedFormatter([f"{x:g}" if _is_number(x) else str(x) for x in spots]))
+            axes.xaxis.set_major_formatter(
+                FixedFormatter([f"{x:g}" if _is_number(x) else str(x) for x in spots])
+            )
             axes.xaxis.set_minor_locator(NullLocator())
-        axes.tick_params(axis="x", labelrotation=45 if max(len(str(x)) for x in spots) * len(spots) > 30 else 0)
+        axes.tick_params(
+            axis="x", labelrotation=45 if max(len(str(x)) for x in spots) * len(spots) > 30 else 0
+        )
         axes.margins(x=0.08)
     together = "".join(f", with its {name}" for name in layout.together)
     figure.supxlabel(f"{layout.x}{together}".replace("_", " "), fontsize=10)

@@ -1,9 +1,8 @@
-"""A run as a notebook shows it: what was asked, what came out, the curves. One piece of HTML that needs nothing else."""
+"""A run as a notebook shows it: what was asked, what came out, the curves; HTML that needs no other file."""
 
 import base64
 import html
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from experiments.lab.pictures import curves
 from experiments.lab.pictures.base import Drawn, png
@@ -13,14 +12,7 @@ from experiments.lab.storage import summaries
 DPI = 70  # of the picture inside: legible in a notebook, and a few ten thousand characters
 
 
-class Shown(Drawn, Protocol):
-    """A run with its place."""
-
-    @property
-    def folder(self) -> Path: ...
-
-
-def page(run: Shown) -> str:
+def page(run: Drawn) -> str:
     """The label, the flags that differ from the default preset, the table, and the curves as a picture inside."""
     changed = configs.flags(run.config, run.experiment.presets["default"])
     asked = f"{run.experiment.command} --cell {run.label}"
@@ -42,7 +34,7 @@ def _table(row: dict[str, Any]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody><tr>{body}</tr></tbody></table>"
 
 
-def _so_far(run: Shown) -> str:
+def _so_far(run: Drawn) -> str:
     update = max((row["update"] for row in run.metrics), default=0)
     return f"has not ended: update {update} of {run.config.num_updates}"
 

@@ -95,7 +95,10 @@ def open_json(folder: Path) -> Found:
     progress = read_json(path) if path.exists() else {}
     if not isinstance(progress, dict):
         raise Fault(f"{path} is not a run's progress")
-    flags = {**configs.LATER, **stored.config}
+    flags = {
+        **stored.config,
+        **{name: stored.config.get(name, value) for name, value in configs.LATER.items()},
+    }
     try:
         cell = cell_names.label(cell_names.from_json(flags.pop("cell")))
         asked, several = int(flags["num_updates"]), int(flags["num_seeds"])
@@ -114,7 +117,9 @@ def open_json(folder: Path) -> Found:
 def _is_whole(summary: dict[str, Any], asked: int, stop: Any) -> bool:
     """Whether a summary is of the run as it is asked for now: a longer one may have been started since."""
     stopped = summary.get("stopped")
-    return summary.get("num_updates") == asked or stopped == "lost" or (stopped == "solved" and stop == "solved")
+    return (
+        summary.get("num_updates") == asked or stopped == "lost" or (stopped == "solved" and stop == "solved")
+    )
 
 
 def _frozen(value: Any) -> Any:
@@ -124,7 +129,11 @@ def _frozen(value: Any) -> Any:
 def is_alive(progress: dict[str, Any]) -> bool:
     """Whether the process that wrote a ``progress.json`` still runs; of another machine's nobody can say: no."""
     process = progress.get("process")
-    if not isinstance(process, int) or process <= 0 or progress.get("host", platform.node()) != platform.node():
+    if (
+        not isinstance(process, int)
+        or process <= 0
+        or progress.get("host", platform.node()) != platform.node()
+    ):
         return False
     try:
         os.kill(process, 0)

@@ -86,7 +86,7 @@ def colours(cells: Sequence[str]) -> list[Any]:
     for index, cell in enumerate(cells):
         hue, _, saturation = colorsys.rgb_to_hls(*to_rgb(colour(known.index(cell))))
         place = cells[:index].count(cell) / max(cells.count(cell) - 1, 1)  # 0 to 1, from dark to light
-        found.append(colorsys.hls_to_rgb(hue, 0.22 + 0.53 * place, saturation))
+        found.append(colorsys.hls_to_rgb(hue, 0.22 + 0.46 * place, saturation))
     return found
 
 

@@ -1,8 +1,15 @@
-"""``python -m experiments [list | run NAME ... | cells [CELL ...] | keep RUN | report]``.
+"""The commands of the package; each experiment has its own: ``python -m experiments.NAME --help``.
 
-list: what there is (the default). run NAME: one experiment. cells: a table of what ``--cell`` may name; of the cells
-given, their own among them, with their options and equations. keep RUN: copy the summary of a finished run to the
-committed results. report: make the tables of README and docs anew from code and results.
+usage: python -m experiments [COMMAND ...]
+
+  list                   what there is: question, command and minutes of every experiment (the default)
+  run NAME ...           one experiment, with its own words and flags
+  cells [CELL ...]       a table of what --cell may name; of the cells given, options and equations too
+  compare RUN [RUN ...]  finished runs from anywhere in one table and one picture, compare.png
+                         (--out DIR: where the picture goes; --csv FILE: the numbers of every network)
+  status DIR             how far each run below DIR is, how fast, and when it will end
+  keep RUN               copy the summary of a finished run to the committed results
+  report                 make the tables of README and docs anew from code and results
 """
 
 import sys
@@ -10,7 +17,7 @@ import textwrap
 from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cli
+from experiments.lab import cli, compare, status
 from experiments.lab.plan.finding import load_experiment, names
 from experiments.tables import catalogue, report
 
@@ -43,6 +50,13 @@ def main(argv: list[str]) -> int:
         if not rest:
             raise Fault(f"run: expected the name of an experiment ({', '.join(names())})")
         return cli.main(load_experiment(rest[0]), rest[1:])
+    if verb == "compare":
+        return compare.main(rest)
+    if verb == "status":
+        if len(rest) != 1:
+            raise Fault("status: expected one folder")
+        print(status.text(Path(rest[0])))
+        return 0
     if verb == "keep":
         if len(rest) != 1:
             raise Fault("keep: expected the folder of one run")
@@ -51,7 +65,7 @@ def main(argv: list[str]) -> int:
     if verb == "report":
         print(*report.write(), sep="\n")
         return 0
-    known = ("list", "run", "cells", "keep", "report")
+    known = ("list", "run", "cells", "compare", "status", "keep", "report")
     hint = nearest(verb, [*known, *(f"run {name}" for name in names())])
     raise Fault(f"unknown command {verb!r}{hint} (known: {', '.join(known)})")
 

@@ -11,7 +11,8 @@ from experiments.lab.plan import cell_names, grids, machine
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun
 from experiments.lab.run import carry_out, exit_code, open_run, plan
-from experiments.lab.storage import summaries
+from experiments.lab.storage import event_files, summaries
+from experiments.lab.training.driver import nobody
 
 EPILOGUE = """
 flags of every experiment:
@@ -23,6 +24,7 @@ flags of every experiment:
   --device {{auto,cpu,gpu,tpu}}   device that trains (default: auto)
   --on-this-machine        go on although the run was started on another machine; the summary says so
   --no-progress            no progress bar
+  --tensorboard            also write event files for TensorBoard, into tensorboard/ of each run
 
 Every flag above takes several values: their product is run, in one folder with one table and one picture.
   {command} --cell elman lstm --learning-rate 1e-3 3e-3
@@ -40,6 +42,7 @@ class Request:
     on_this_machine: bool
     progress: bool
     only_plan: bool
+    tensorboard: bool
 
 
 def main(experiment: Experiment, argv: Sequence[str] | None = None) -> int:
@@ -62,6 +65,7 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
         _act_on_run(experiment, argv[0], verb, argv[1:])
         return 0
     request = parse(experiment, argv)
+    observe = event_files.observer() if request.tensorboard else nobody
     if isinstance(verb, OfConfig):
         machine.start(request.device)
         verb.act(request.configs[0])
@@ -77,7 +81,7 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
     if request.only_plan:
         print(estimates.text(planned))
         return 0
-    runs, failures = carry_out(planned, progress=request.progress)
+    runs, failures = carry_out(planned, progress=request.progress, observe=observe)
     ended = [one.summary for one in runs if one.summary]
     if ended:
         print(f"\n{summaries.render(summaries.table(ended))}\n\nin {planned.out}")
@@ -118,14 +122,15 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
     if device not in machine.PLATFORMS:
         hint = nearest(device, machine.PLATFORMS)
         raise Fault(f"--device: expected one of {', '.join(machine.PLATFORMS)}, got {device!r}{hint}")
-    switches = ("--on-this-machine", "--no-progress", "--plan")
-    on_this_machine, quiet, only_plan = (arguments.switch(rest, flag) for flag in switches)
+    switches = ("--on-this-machine", "--no-progress", "--plan", "--tensorboard")
+    on_this_machine, quiet, only_plan, tensorboard = (arguments.switch(rest, flag) for flag in switches)
     values = arguments.parse_grid(base, rest, switches)
     cells = [cell_names.parse_cell(text) for text in written or experiment.cells]
     requested = grids.grid(base, cell=cells, **values)
     grids.labels(requested)
     place = Path(out[0]) if out else None
-    return Request(word, tuple(requested), place, device, on_this_machine, not quiet, only_plan)
+    how = (on_this_machine, not quiet, only_plan, tensorboard)
+    return Request(word, tuple(requested), place, device, *how)
 
 
 def help_text(experiment: Experiment) -> str:

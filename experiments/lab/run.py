@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from experiments.errors import FAILED, Fault
 from experiments.lab import planning, solving
+from experiments.lab.pictures import grid, html
 from experiments.lab.plan import cell_names, configs, grids
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
@@ -22,7 +23,7 @@ from experiments.lab.storage import folders, summaries
 from experiments.lab.storage.checkpoints import Checkpoints
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_rows, write_json
-from experiments.lab.training.driver import Interrupted, drive, has_checkpoint, trainer_of
+from experiments.lab.training.driver import Interrupted, Observer, drive, has_checkpoint, nobody, trainer_of
 from experiments.lab.training.programs import ProgramCache
 from experiments.lab.training.trainer import TrainState
 
@@ -44,6 +45,9 @@ class Run:
     params: Any
     metrics: list[dict[str, Any]]
     summary: dict[str, Any]
+
+    def _repr_html_(self) -> str:
+        return html.page(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +130,7 @@ def run(
     device: str = "auto",
     on_this_machine: bool = False,
     progress: bool = True,
+    observe: Observer = nobody,
 ) -> list[Run]:
     """Train what is not finished yet, and open all of it.
 
@@ -139,6 +144,7 @@ def run(
         device: ``auto``, ``cpu``, ``gpu`` or ``tpu``.
         on_this_machine: go on where the machine is not the one that the run was started on.
         progress: show a bar.
+        observe: hears every row of metrics, such as `experiments.lab.storage.event_files.observe`.
 
     Raises:
         Fault: anything that one line can explain; nothing on disk is lost.
@@ -151,13 +157,15 @@ def run(
         device=device,
         on_this_machine=on_this_machine,
     )
-    runs, failures = carry_out(planned, progress=progress)
+    runs, failures = carry_out(planned, progress=progress, observe=observe)
     if failures:
         raise failures[0]
     return runs
 
 
-def carry_out(planned: Plan, *, progress: bool = True) -> tuple[list[Run], list[Fault]]:
+def carry_out(
+    planned: Plan, *, progress: bool = True, observe: Observer = nobody
+) -> tuple[list[Run], list[Fault]]:
     """Train, one job after another, then draw; the runs that can be opened, and what went wrong with others."""
     programs, failures, trained = ProgramCache(), [], False
     total = sum(job.config.num_updates for job in planned.jobs)
@@ -165,7 +173,7 @@ def carry_out(planned: Plan, *, progress: bool = True) -> tuple[list[Run], list[
         for job in planned.jobs:
             bar.set_description(job.label)
             try:
-                trained = drive(job, programs, bar) or trained
+                trained = drive(job, programs, bar, observe) or trained
             except Interrupted:
                 raise
             except Fault as fault:  # the others go on
@@ -198,6 +206,7 @@ def finish(experiment: Experiment, out: Path) -> None:
     ended = [dataclasses.replace(one, label=label) for one, label in zip(ended, labels, strict=True)]
     for draw in experiment.pictures:
         draw(ended, out)
+    grid.draw(ended, out)
     # last: where the table is, the pictures have been drawn
     write_json(out / folders.TABLE, summaries.table([one.summary for one in ended]))
 

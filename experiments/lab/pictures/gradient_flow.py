@@ -11,9 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
-from experiments.lab.pictures.base import colour, pyplot, rows_of, save
+from experiments.lab.pictures.base import Drawn, colour, rows_of, save, subplots
 from experiments.lab.planning import DataSets
-from experiments.lab.run import Run
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
 
 FLOOR = 1e-30  # the lower edge of the picture; what float32 has lost leaves it
@@ -46,7 +45,7 @@ def references(num_steps: int) -> dict[str, Any]:
     }
 
 
-def reference_gradients(run: Run) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
+def reference_gradients(run: Drawn) -> tuple[tuple[int, ...], dict[str, np.ndarray]]:
     """The lags, and for each of `references` the relative norm of its state gradient on the run's task."""
     data = DataSets().of(run.task)
     key = jax.random.key(run.config.evaluation_seed)
@@ -73,12 +72,12 @@ def relative(norms: dict[str, Any]) -> np.ndarray:
         return values / values[0]
 
 
-def draw(runs: Sequence[Run], out: Path) -> None:
+def draw(runs: Sequence[Drawn], out: Path) -> None:
     """``gradient_flow.png``: the state gradient against the lag, at the start and at the end of training."""
     runs = [run for run in runs if any("state_gradient" in row for row in run.metrics)]
     if not runs:
         return
-    figure, (start, end) = pyplot().subplots(1, 2, figsize=(12, 6.2), sharey=True, sharex=True)
+    figure, (start, end) = subplots(1, 2, figsize=(12, 6.2), sharey=True, sharex=True)
     lag, found = reference_gradients(runs[0])
     for (name, values), shade in zip(found.items(), REFERENCE_COLOURS, strict=True):
         start.plot(lag, np.maximum(values, FLOOR**2), color=shade, lw=2.5, label=name)

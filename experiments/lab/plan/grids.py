@@ -54,13 +54,20 @@ def labels(requested: Sequence[Config]) -> list[str]:
     fields = [name for name in varying([configs.flat(config) for config in requested]) if name != "cell"]
     names = []
     for config in requested:
-        flat = configs.flat(config)
-        parts = [cell_names.label(config.cell), *(f"{name}={_text(flat[name])}" for name in fields)]
-        names.append(" ".join(parts))
+        names.append(label(cell_names.label(config.cell), configs.flat(config), fields))
     for name in names:
         if names.count(name) > 1:
             raise Fault(f"--cell: {name} is given twice")
     return names
+
+
+def label(cell: str, flat: Mapping[str, Any], fields: Iterable[str]) -> str:
+    """A cell and the values of some fields.
+
+    >>> label("lstm", {"learning_rate": 0.001, "delay": 50}, ["learning_rate"])
+    'lstm learning_rate=0.001'
+    """
+    return " ".join([cell, *(f"{name}={_text(flat.get(name))}" for name in fields)])
 
 
 def _text(value: Any) -> str:

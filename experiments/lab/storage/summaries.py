@@ -129,7 +129,8 @@ def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
         if name != "loss":
             metrics[f"test {name.replace('_', ' ')}"] = value["mean"]
             if len(seeds) > 1:
-                metrics[f"{SPREAD}test {name.replace('_', ' ')}"] = float(np.std(value["seeds"]))
+                spread = np.std(np.array(value["seeds"], float))  # JSON's null, of a lost network, as NaN
+                metrics[f"{SPREAD}test {name.replace('_', ' ')}"] = float(spread)
     return {
         "cell": summary["cell"],
         **{name.replace("_", " "): summary["config"].get(name) for name in varying},
@@ -151,15 +152,20 @@ def render(rows: Sequence[dict[str, Any]]) -> str:
     lstm  0.0001234 ± 1e-05  3 of 3
     """
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if SPREAD not in name]
-
-    def entry(row: dict[str, Any], name: str) -> str:
-        spread = row.get(SPREAD + name)
-        return _shown(row.get(name)) + ("" if spread is None else f" {SPREAD}{_shown(spread, 2)}")
-
-    lines = [names, *([entry(row, name) for name in names] for row in rows)]
+    lines = [names, *([entries(row).get(name, _shown(None)) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
     texts = ("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
     return "\n".join(line.rstrip() for line in texts)
+
+
+def entries(row: dict[str, Any]) -> dict[str, str]:
+    """A line of the table as text: numbers to four digits, the spread behind its mean."""
+
+    def entry(name: str) -> str:
+        spread = row.get(SPREAD + name)
+        return _shown(row[name]) + ("" if spread is None else f" {SPREAD}{_shown(spread, 2)}")
+
+    return {name: entry(name) for name in row if SPREAD not in name}
 
 
 def _shown(value: Any, digits: int = 4) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ from experiments.lab.training.trainer import Trainer, lags
 
 SOLVED, LOST = "solved", "lost"
 """Why a run stopped before its last update: every network is solved, or none is finite any more."""
+
+
+Observer = Callable[[Path], AbstractContextManager[Callable[[dict[str, Any]], None]]]
+"""Given the folder of a run, a context whose value is called with every row of metrics that is added from then on."""
+
+
+def nobody(folder: Path) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+    """The observer that hears nothing."""
+    return nullcontext(lambda row: None)
 
 
 class Interrupted(Fault):
@@ -56,21 +66,22 @@ def has_checkpoint(folder: Path) -> bool:
     return bool(survey(folder / folders.CHECKPOINTS)[0])
 
 
-def drive(job: Job, programs: ProgramCache, bar: tqdm) -> bool:
+def drive(job: Job, programs: ProgramCache, bar: tqdm, observe: Observer = nobody) -> bool:
     """Train one run to its end, from wherever it stands; False where it had ended already.
 
-    ``bar`` moves by one for each update.
+    ``bar`` moves by one for each update. ``observe`` hears each row of metrics after it has been written.
     """
     if has_ended(job.folder, job.config):
         done = summaries.num_updates(job.folder)
         tqdm.write(f"{job.label}: finished already, {done} updates in {job.folder}")
         _skip(bar, job.config.num_updates)
-        return False
+        with observe(job.folder):  # who comes late hears what the metrics file holds
+            return False
     folders.create(job)
     write_json(job.folder / folders.ENV, summaries.environment(job.resolved))
     with Interruption() as interruption, Checkpoints(job.folder / folders.CHECKPOINTS) as writer:
         driver = _Driver(job, programs, writer, interruption)
-        with driver.records:
+        with driver.pace, driver.records, observe(job.folder) as driver.heard:
             driver.train(bar)
         write_json(job.folder / folders.SUMMARY, driver.summary())
     if interruption.requested is not None:  # too late to stop this run, but not the next one
@@ -101,6 +112,7 @@ class _Driver:
         self.job, self.checkpoints, self.interruption = job, checkpoints, interruption
         self.started = time.monotonic()
         self.stopped: str | None = None
+        self.heard: Callable[[dict[str, Any]], None] = lambda row: None
         self.trainer, mapping = trainer_of(job), job.resolved.seed_mapping
         self.programs = programs.of(self.trainer, mapping)
         self.num_networks = seeds.padded(job.config.num_seeds, mapping, job.resolved.machine.num_devices)
@@ -220,7 +232,9 @@ class _Driver:
         for index in range(self.job.config.num_seeds):
             numbers = {name: values[index] for name, values in metrics.items()}
             row = {"update": update, "seed_index": index, "split": split, **numbers}
-            self.records.append({**row, **(extra[index] if extra else {})})
+            row |= extra[index] if extra else {}
+            self.records.append(row)
+            self.heard(row)
         return metrics
 
     def save(self) -> None:

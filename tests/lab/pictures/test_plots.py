@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from lab_runs import rows
@@ -15,16 +14,30 @@ pytest_plugins = ["lab_fixtures"]
 
 @pytest.fixture
 def figures(monkeypatch):
-    """The figures that a test draws, kept open until it ends."""
+    """The figures that a test draws, instead of their files."""
     drawn = []
     for module in (curves, gradient_flow):
         monkeypatch.setattr(module, "save", lambda figure, path: drawn.append((path.name, figure)))
-    yield drawn
-    plt.close("all")
+    return drawn
 
 
 def lines(axes):
     return {str(line.get_label()): np.asarray(line.get_ydata(), float) for line in axes.lines}
+
+
+def test_pictures_leave_pyplot_and_its_backend_alone(finished, monkeypatch):
+    import matplotlib
+    from matplotlib import pyplot
+
+    monkeypatch.setitem(matplotlib.rcParams, "backend", "svg")
+    theirs = pyplot.figure()
+    try:
+        for draw in (curves.draw, gradient_flow.draw):
+            draw([open_run(finished / "elman")], finished)
+        assert matplotlib.get_backend() == "svg"
+        assert pyplot.get_fignums() == [theirs.number] and pyplot.gcf() is theirs
+    finally:
+        pyplot.close(theirs)
 
 
 def test_curves_are_the_losses_in_the_metrics(finished, figures):

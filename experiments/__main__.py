@@ -1,8 +1,9 @@
 """``python -m experiments [list | run NAME ... | cells [CELL ...] | keep RUN | report]``.
 
-list: what there is (the default). run NAME: one experiment. cells: a table of what ``--cell`` may name; of the cells
-given, their own among them, with their options and equations. keep RUN: copy the summary of a finished run to the
-committed results. report: make the tables of README and docs anew from code and results.
+list: what there is (the default). run NAME: one experiment, or one of your own, by its .py file or its module. cells: a
+table of what ``--cell`` may name; of the cells given, their own among them, with their options and equations. keep RUN:
+copy the summary of a finished run to the committed results. report: make the tables of README and docs anew from code
+and results.
 """
 
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import cli
-from experiments.lab.plan.finding import load_experiment, names
+from experiments.lab.plan.finding import find, load_experiment, names
 from experiments.tables import catalogue, report
 
 
@@ -41,8 +42,10 @@ def main(argv: list[str]) -> int:
         return 0
     if verb == "run":
         if not rest:
-            raise Fault(f"run: expected the name of an experiment ({', '.join(names())})")
-        return cli.main(load_experiment(rest[0]), rest[1:])
+            raise Fault(
+                f"run: expected a .py file, a module, or the name of an experiment ({', '.join(names())})"
+            )
+        return cli.main(find(rest[0]), rest[1:])
     if verb == "keep":
         if len(rest) != 1:
             raise Fault("keep: expected the folder of one run")

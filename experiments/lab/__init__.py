@@ -1,8 +1,30 @@
-"""The laboratory: configurations, grids, training, run folders, pictures and the command line."""
+"""The laboratory: what an experiment declares, configurations, grids, training, run folders and the command line."""
 
+from experiments.lab.cli import main
+from experiments.lab.parts import parts
 from experiments.lab.plan.cell_names import parse_cell
+from experiments.lab.plan.configs import Config, TaskFlags, configuration
+from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun, Parts, presets
 from experiments.lab.plan.grids import grid
 from experiments.lab.plan.machine import start
 from experiments.lab.run import Run, open_run, plan, run
 
-__all__ = ["Run", "grid", "open_run", "parse_cell", "plan", "run", "start"]
+__all__ = [
+    "Config",
+    "Experiment",
+    "OfConfig",
+    "OfRun",
+    "Parts",
+    "Run",
+    "TaskFlags",
+    "configuration",
+    "grid",
+    "main",
+    "open_run",
+    "parse_cell",
+    "parts",
+    "plan",
+    "presets",
+    "run",
+    "start",
+]

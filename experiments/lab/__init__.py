@@ -8,10 +8,13 @@ from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun, Parts, 
 from experiments.lab.plan.grids import grid
 from experiments.lab.plan.machine import start
 from experiments.lab.run import Run, open_run, plan, run
+from experiments.models.base import EveryStep, LastStep
 
 __all__ = [
     "Config",
+    "EveryStep",
     "Experiment",
+    "LastStep",
     "OfConfig",
     "OfRun",
     "Parts",

@@ -172,11 +172,16 @@ class DataSets:
             limit = LARGEST * memory_bytes()
             if size > limit:
                 raise Fault(
-                    f"the data of {type(task).__name__} take {size / 2**30:.1f} GiB, this machine holds at most "
-                    f"{limit / 2**30:.1f}; take fewer, or shorter sequences"
+                    f"the data of {type(task).__name__} take {_shown(size)}, this machine holds at most "
+                    f"{_shown(limit)} of them; take fewer, or shorter sequences"
                 )
             self._loaded[task] = jax.tree.map(jnp.asarray, found)
         return self._loaded[task]
+
+
+def _shown(size: float) -> str:
+    """A number of bytes in GiB, or in MiB where that says more."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def memory_bytes() -> float:

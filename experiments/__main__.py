@@ -3,7 +3,7 @@
 usage: python -m experiments [COMMAND ...]
 
   list                   what there is: question, command and minutes of every experiment (the default)
-  run NAME ...           one experiment, with its own words and flags
+  run NAME ...           one experiment, or one of your own by its .py file or its module, with its words and flags
   cells [CELL ...]       a table of what --cell may name; of the cells given, options and equations too
   compare RUN [RUN ...]  finished runs from anywhere in one table and one picture, compare.png
                          (--out DIR: where the picture goes; --csv FILE: the numbers of every network)
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import cli, compare, status
-from experiments.lab.plan.finding import load_experiment, names
+from experiments.lab.plan.finding import find, load_experiment, names
 from experiments.tables import catalogue, report
 
 
@@ -48,8 +48,10 @@ def main(argv: list[str]) -> int:
         return 0
     if verb == "run":
         if not rest:
-            raise Fault(f"run: expected the name of an experiment ({', '.join(names())})")
-        return cli.main(load_experiment(rest[0]), rest[1:])
+            raise Fault(
+                f"run: expected a .py file, a module, or the name of an experiment ({', '.join(names())})"
+            )
+        return cli.main(find(rest[0]), rest[1:])
     if verb == "compare":
         return compare.main(rest)
     if verb == "status":

@@ -2,7 +2,10 @@
 
 import difflib
 import os
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 USAGE, FAILED = 2, 1
 
@@ -27,6 +30,27 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def described(error: Exception) -> str:
+    """The kind and the first line of an error in code that is not ours, with the place of that code where it has one.
+
+    >>> described(KeyError("inputs"))
+    "KeyError: 'inputs'"
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_a_strangers(frame.filename)]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    if isinstance(error, SyntaxError):
+        place = ""  # it says so itself
+    return f"{type(error).__name__}{': ' if lines else ''}{lines[0] if lines else ''}{place}"
+
+
+def _is_a_strangers(filename: str) -> bool:
+    installed = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
+    here = Path(__file__).parent
+    ours = [*installed, str(here), str(here.parent / "recurrent")]
+    return not filename.startswith(("<", *(f"{folder}{os.sep}" for folder in ours)))
 
 
 def guarded(main: Callable[[], int | None]) -> int:

@@ -1,8 +1,10 @@
 """From a configuration to a `Job`: reads folders and traces an update, computes nothing and writes nothing."""
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.errors import Fault
+from experiments.errors import Fault, described
 from experiments.lab import solving
 from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
@@ -18,7 +20,7 @@ from experiments.lab.plan.experiment import Experiment, Parts
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.machine import DECISIVE, compare
 from experiments.lab.plan.resolved import Machine, Resolved
-from experiments.lab.storage import folders
+from experiments.lab.storage import folders, summaries
 from experiments.lab.training import seeds
 from experiments.lab.training.driver import has_ended, trainer_of
 
@@ -83,7 +85,8 @@ def plan(
         Fault: the configuration, the cell, the data, the machine or what the folder holds does not fit.
     """
     parts = build(experiment, config)
-    arrays = data.of(parts.task)
+    with _blamed(experiment, "the data"):
+        arrays = data.of(parts.task)
     stored = None if place.ended else place.stored  # a run that has ended may be looked at on any machine
     mapping = seeds.choose(
         config.num_seeds, config.hidden_size, jax.devices()[0].platform, machine.num_devices
@@ -99,11 +102,12 @@ def plan(
         Resolved(machine, "", mapping),
     )
     check_shapes(job)
+    check_rest(job)
     solver, notes = None, ()
     if stored is not None:
         then = stored.resolved
         found = compare(then.machine, machine, on_this_machine=on_this_machine)
-        notes = tuple(dict.fromkeys([*then.notes, *found]))
+        notes = tuple(dict.fromkeys([*then.notes, *found, *_changed_source(stored, experiment, place.label)]))
         if all(getattr(then.machine, name) == getattr(machine, name) for name in DECISIVE):
             solver, mapping = then.solver, then.seed_mapping
     if solver is None:
@@ -112,12 +116,35 @@ def plan(
     return dataclasses.replace(job, parts=solving.use(parts, solver), resolved=resolved)
 
 
+def _changed_source(stored: folders.Stored, experiment: Experiment, label: str) -> list[str]:
+    """A note, also warned of, where the file of an experiment of one's own is not the one that started the run."""
+    if stored.source_sha256 in (None, experiment.source_sha256):
+        return []
+    note = f"{experiment.source} has changed"
+    print(f"warning: {label}: {note} since the run was started: it may go on as another one", file=sys.stderr)
+    return [note]
+
+
 def build(experiment: Experiment, config: Config) -> Parts:
-    """Task, model and optimizer; Fault, naming the flag, where a size does not fit."""
+    """Task, model and optimizer; Fault, naming the flag, where a size does not fit, or a stranger's code fails."""
+    with _blamed(experiment, "build"):
+        try:
+            return Parts(*experiment.build(config))
+        except ValueError as error:
+            raise Fault(configs.as_flag(str(error))) from error
+
+
+@contextlib.contextmanager
+def _blamed(experiment: Experiment, doing: str) -> Iterator[None]:
+    """An error of code that is not ours is one line, with its place; of ours, it is a defect and stays what it is."""
     try:
-        return Parts(*experiment.build(config))
-    except ValueError as error:
-        raise Fault(configs.as_flag(str(error))) from error
+        yield
+    except Fault:
+        raise
+    except Exception as error:
+        if experiment.is_ours:
+            raise
+        raise Fault(f"experiment {experiment.name}: {doing}: {described(error)}") from error
 
 
 class DataSets:
@@ -132,17 +159,29 @@ class DataSets:
         Raises:
             Fault: they are missing, or larger than what this machine can hold.
         """
-        if task not in self._loaded:
+        try:
+            is_new = task not in self._loaded
+        except TypeError as error:
+            raise Fault(
+                f"{type(task).__name__} cannot be hashed: a task is a @dataclasses.dataclass(frozen=True) of sizes, "
+                "and holds no arrays"
+            ) from error
+        if is_new:
             found = task.load()
             size = sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(found))
             limit = LARGEST * memory_bytes()
             if size > limit:
                 raise Fault(
-                    f"the data of {type(task).__name__} take {size / 2**30:.1f} GiB, this machine holds at most "
-                    f"{limit / 2**30:.1f}; take fewer, or shorter sequences"
+                    f"the data of {type(task).__name__} take {_shown(size)}, this machine holds at most "
+                    f"{_shown(limit)} of them; take fewer, or shorter sequences"
                 )
             self._loaded[task] = jax.tree.map(jnp.asarray, found)
         return self._loaded[task]
+
+
+def _shown(size: float) -> str:
+    """A number of bytes in GiB, or in MiB where that says more."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
 def memory_bytes() -> float:
@@ -164,4 +203,27 @@ def check_shapes(job: Job) -> None:
     except Exception as error:  # a stranger's cell may fail in any way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         first = lines[0] if lines else type(error).__name__
+        if not job.experiment.is_ours:
+            raise Fault(
+                f"experiment {job.experiment.name}: an update of {job.label}: {described(error)}"
+            ) from error
         raise Fault(f"--cell: {job.label}: {type(error).__name__}: {first}") from error
+
+
+def check_rest(job: Job) -> None:
+    """Whatever a run of one's own experiment or cell asks for after its first update, asked once before it.
+
+    Traced, not computed: evaluations, the state gradients, the test. Ours have tests for that.
+    """
+    if job.experiment.is_ours and not job.config.cell.is_foreign:
+        return
+    trainer, config, task = trainer_of(job), job.config, job.parts.task
+    with _blamed(job.experiment, "the task"):
+        summaries.facts_of(job)
+        key = jax.random.key(0)
+        state = jax.eval_shape(trainer.init, key, config.learning_rate)
+        for name in ("evaluate", "diagnose", "test"):
+            jax.eval_shape(getattr(trainer, name), state, job.data, key)
+        for split in ("validation", "test"):
+            if task.num_batches(split, config.evaluation_batch_size) < 1:
+                raise ValueError(f"num_batches({split!r}): expected at least one, got none")

@@ -1,6 +1,8 @@
 """What an experiment module declares: its claim, its configuration, its presets, what it builds and draws."""
 
 import dataclasses
+import hashlib
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +56,7 @@ class OfRun:
 class Experiment:
     """One claim. ``doc`` is the module's docstring: Question, Source, Run, Expect, Deviations.
 
-    ``build(config)`` makes task, model and optimizer. ``presets`` holds ``smoke``, ``default`` and ``paper``, see
+    ``build(config)`` makes task, model and optimizer. ``presets`` holds ``smoke``, ``default`` and others, see
     `presets`; ``minutes`` is what the default takes on two cores; ``cells`` are the default of ``--cell``; ``pictures``
     are drawn from all runs of a folder when the last has ended; ``verbs`` are further first words beside ``sample``,
     which every experiment has.
@@ -72,6 +74,20 @@ class Experiment:
     facts: Callable[[Any], Mapping[str, Any]] = lambda config: {}
     """What the summary and the table show beside a run's results, such as another baseline; of its configuration."""
 
+    def __post_init__(self) -> None:
+        """ValueError or TypeError where a later step would stumble over what is declared."""
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", self.name):
+            raise ValueError(
+                f"name: expected letters, digits, _ . and -, for it names a folder, got {self.name!r}"
+            )
+        if not (isinstance(self.config, type) and issubclass(self.config, Config)):
+            raise TypeError(f"config: expected a subclass of Config, got {self.config!r}")
+        if "default" not in self.presets:
+            raise ValueError("presets: expected one called default; presets(...) makes it")
+        for name, preset in self.presets.items():
+            if type(preset) is not self.config:
+                raise TypeError(f"presets: {name} is a {type(preset).__name__}, not a {self.config.__name__}")
+
     @property
     def question(self) -> str:
         """The paragraph after ``Question`` in the docstring."""
@@ -87,6 +103,14 @@ class Experiment:
         """The file that declares an experiment of one's own; None for those of this package, or without a file."""
         path = getattr(sys.modules.get(self.config.__module__), "__file__", None)
         return None if self.is_ours or path is None else str(Path(path).resolve())
+
+    @property
+    def source_sha256(self) -> str | None:
+        """The digest of `source`, as it is now; None where it is."""
+        try:
+            return hashlib.sha256(Path(self.source).read_bytes()).hexdigest() if self.source else None
+        except OSError:  # gone since it was imported
+            return None
 
     @property
     def module(self) -> str:
@@ -107,20 +131,19 @@ class Experiment:
 
 
 def presets(
-    kind: type[Config], *, smoke: Mapping[str, Any], paper: Mapping[str, Any], **others: Mapping[str, Any]
+    kind: type[Config], *, smoke: Mapping[str, Any], **others: Mapping[str, Any]
 ) -> dict[str, Config]:
     """The presets of an experiment, by name: ``default`` is ``kind()``, the others are changes of it.
 
     Args:
         kind: the experiment's configuration.
         smoke: what differs from `SMOKE`, such as the task's length.
-        paper: the published protocol.
-        others: further presets.
+        others: further presets; ``paper``, which every experiment of this package has, is the published protocol.
 
     Raises:
         Fault: a value is out of range.
     """
-    changes = {"smoke": {**SMOKE, **smoke}, "paper": paper, **others}
+    changes = {"smoke": {**SMOKE, **smoke}, **others}
     made = {name: configs.changed(kind(), **values) for name, values in changes.items()}
     return {"default": kind(), **made}
 

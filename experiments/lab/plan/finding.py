@@ -5,12 +5,13 @@ import importlib
 import importlib.util
 import re
 import sys
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import experiments
-from experiments.errors import Fault, nearest
+from experiments.errors import Fault, described, nearest
 from experiments.lab.plan.experiment import PACKAGE, Experiment
 
 DECLARES = re.compile(r"^EXPERIMENT\b.*=", re.MULTILINE)
@@ -48,6 +49,8 @@ def load_experiment(name: str) -> Experiment:
 def find(name: str) -> Experiment:
     """The experiment that a command names: a ``.py`` file, one of this package, or a module that Python can import.
 
+    One of this package goes before a module of the same name; the path of its file names the module all the same.
+
     Raises:
         Fault: nothing of that name is an experiment.
     """
@@ -56,18 +59,20 @@ def find(name: str) -> Experiment:
     known = names()
     if name in known or any(full.rpartition(".")[2] == name for full in known):
         return load_experiment(name)
-    sys.path.insert(0, "")  # a module in the folder of the command, as `python -m` finds it
+    _look_in(Path.cwd())  # as `python -m` does
     try:
-        if importlib.util.find_spec(name) is None:
-            raise ModuleNotFoundError(name)
-    except (ImportError, ValueError) as error:
-        hint = nearest(name, known)
+        is_there = importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        is_there = False
+    except Exception as error:  # the package above it, a stranger's, may fail in any way
+        raise Fault(f"experiment {name}: cannot be imported: {described(error)}") from error
+    if not is_there:
+        file = Path(f"{name}.py")
+        hint = f"; did you mean {file}?" if file.is_file() else nearest(name, known)
         raise Fault(
-            f"unknown experiment {name!r}{hint}; expected a name that python -m experiments lists, the path of a .py "
-            "file, or a module that Python can import"
-        ) from error
-    finally:
-        sys.path.remove("")
+            f"unknown experiment {name!r}{hint} (expected a name that python -m experiments lists, the path of a .py "
+            "file, or a module that Python can import)"
+        )
     return _declared(_imported(name), name)
 
 
@@ -86,20 +91,31 @@ def declared_with(kind: type) -> Experiment:
 
 
 def load_stored(name: str, module: str | None, source: str | None) -> Experiment:
-    """The experiment of a run: by its name where it is of this package, else by its module or its file.
+    """The experiment of a run: by its name where it is of this package, else from its file, or by its module.
 
     Raises:
-        Fault: it is not there any more.
+        Fault: it is not there any more, or has never been in a file.
     """
     if module is None:
         return load_experiment(name)
-    with contextlib.suppress(ImportError, ValueError):
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin is not None and str(Path(spec.origin).resolve()) == source:
-            return _declared(_imported(module), name)
-    if source is None or not Path(source).exists():
-        raise Fault(f"experiment {name!r} was declared in {source or module}, which is not there any more")
-    return load_file(Path(source))
+    if source is None:
+        raise Fault(
+            f"experiment {name!r} was declared in no file (in a notebook, say): give open_run(..., experiment=...)"
+        )
+    path = Path(source)
+    main = sys.modules.get("__main__")
+    if _file(main) == path and isinstance(getattr(main, "EXPERIMENT", None), Experiment):
+        return _declared(typing.cast(ModuleType, main), name)  # and not its classes a second time
+    if path.is_file():
+        return _declared(_imported_from(path, module), source)
+    with contextlib.suppress(Fault):  # on another machine, or moved: wherever Python finds it now
+        found = _declared(_imported(module), name)
+        if found.name == name and Path(found.source or source).is_file():
+            return found
+    raise Fault(
+        f"experiment {name!r} was declared in {source}, which is not there any more, and Python finds no {module} "
+        "that declares it; put it back, or give open_run(..., experiment=...)"
+    )
 
 
 def load_file(path: Path) -> Experiment:
@@ -108,27 +124,49 @@ def load_file(path: Path) -> Experiment:
     Raises:
         Fault: there is no such file, it fails, or it declares no experiment.
     """
-    path = path.resolve()
+    given, path = path, path.resolve()
     if not path.is_file():
-        raise Fault(f"experiment {path} is not a file")
+        hint = nearest(path.name, sorted(other.name for other in path.parent.glob("*.py")))
+        raise Fault(f"experiment {given}: there is no such file{hint}")
     inside = Path(experiments.__path__[0]).resolve()
     if path.is_relative_to(inside):
         return load_experiment(".".join(path.relative_to(inside).with_suffix("").parts))
-    loaded = sys.modules.get(path.stem)
-    if loaded is None or Path(getattr(loaded, "__file__", None) or ".").resolve() != path:
-        if str(path.parent) not in sys.path:
-            sys.path.insert(0, str(path.parent))  # its helpers, and its cells by module:Class
-        loaded = _imported(path.stem)
-        if Path(getattr(loaded, "__file__", None) or ".").resolve() != path:
-            raise Fault(f"experiment {path}: another module is called {path.stem}; rename the file")
-    return _declared(loaded, str(path))
+    if "." in path.stem:
+        raise Fault(f"experiment {given}: the name of a module has no dot; rename the file")
+    return _declared(_imported_from(path, path.stem), str(given))
+
+
+def _imported_from(path: Path, name: str) -> ModuleType:
+    """The module of a file, under a name that may be dotted: then its package is imported first."""
+    if name not in sys.modules:
+        _look_in(path.parents[name.count(".") + (path.name == "__init__.py")])
+    loaded = _imported(name)
+    if _file(loaded) != path:
+        raise Fault(f"experiment {path}: another module is called {name}; rename the file")
+    return loaded
+
+
+def _look_in(folder: Path) -> None:
+    """Let Python find a stranger's module, its helpers, and its cells by module:Class."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # a file may have been written since the folder was listed
+
+
+def _file(module: ModuleType | None) -> Path | None:
+    found = getattr(module, "__file__", None)
+    return Path(found).resolve() if found else None
 
 
 def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:  # a stranger's module may fail in any way
-        raise Fault(f"experiment {name}: cannot be imported: {type(error).__name__}: {error}") from error
+    except SystemExit as error:
+        raise Fault(
+            f"experiment {name}: cannot be imported: it exits; what runs it belongs behind if __name__ == '__main__'"
+        ) from error
+    except Exception as error:  # a stranger's module may fail in any way
+        raise Fault(f"experiment {name}: cannot be imported: {described(error)}") from error
 
 
 def _declared(module: ModuleType, name: str) -> Experiment:

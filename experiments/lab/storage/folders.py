@@ -31,7 +31,8 @@ TABLE = "table.json"
 class Stored:
     """What ``config.json`` holds: the experiment, the preset, the configuration, and what was resolved.
 
-    ``module`` and ``source`` say where an experiment of one's own was declared; None for those of this package.
+    ``module`` and ``source`` say where an experiment of one's own was declared, ``source_sha256`` is the digest of that
+    file; None for those of this package.
     """
 
     experiment: str
@@ -40,6 +41,7 @@ class Stored:
     resolved: Resolved
     module: str | None = None
     source: str | None = None
+    source_sha256: str | None = None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -144,7 +146,8 @@ def create(job: Job) -> None:
     with _asked_for(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
     experiment = job.experiment
-    own = {} if experiment.is_ours else {"module": experiment.module, "source": experiment.source}
+    names = () if experiment.is_ours else ("module", "source", "source_sha256")
+    own = {name: getattr(experiment, name) for name in names}
     stored = Stored(experiment.name, job.preset, configs.as_json(job.config), job.resolved, **own)
     write_json(job.folder / CONFIG, stored.as_json())
 

@@ -55,6 +55,19 @@ def num_updates(folder: Path) -> int:
     return read(folder).get("num_updates", 0)
 
 
+def facts_of(job: Job) -> dict[str, Any]:
+    """What a summary says of the task, whatever was measured."""
+    task = job.parts.task
+    return {
+        "task": repr(task),
+        "data": task.data,
+        "baseline": task.baseline,
+        "lag": task.lag,
+        "criterion": repr(task.criterion),
+        "facts": dict(job.experiment.facts(job.config)),
+    }
+
+
 def make(
     job: Job, num_updates: int, records: Any, params: Any, test: dict[str, Any], wall_seconds: float
 ) -> dict[str, Any]:
@@ -62,7 +75,7 @@ def make(
 
     ``num_updates`` are those that it had: fewer than asked for where it stopped because all was solved or lost.
     """
-    config, task = job.config, job.parts.task
+    config = job.config
     seeds = range(config.num_seeds)
 
     def of_seed(index: int) -> dict[str, Any]:
@@ -83,11 +96,7 @@ def make(
         "preset": job.preset,
         "cell": cell_names.label(config.cell),
         "config": configs.as_json(config),
-        "task": repr(task),
-        "data": task.data,
-        "baseline": task.baseline,
-        "lag": task.lag,
-        "criterion": repr(task.criterion),
+        **facts_of(job),
         "num_parameters": sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(params)),
         "num_updates": num_updates,
         "num_sequences": num_updates * config.batch_size,
@@ -99,7 +108,6 @@ def make(
             for name, values in test.items()
         },
         "seeds": [of_seed(index) for index in seeds],
-        "facts": dict(job.experiment.facts(config)),
         "wall_seconds": round(wall_seconds, 2),
         "notes": list(job.resolved.notes),
         "environment": environment(job.resolved),

@@ -3,6 +3,7 @@
 `recurrent` is imported by no line here: the jaxtyping hook, which turns its annotations into checks, comes first.
 """
 
+import functools
 import json
 import os
 import re
@@ -66,6 +67,25 @@ def float64() -> Iterator[None]:
     """64-bit floats for one test; ``with jax.enable_x64(True):`` does the same for a few lines."""
     with jax.enable_x64(True):
         yield
+
+
+# What XLA leaves out where a program runs a few times on six steps: compiling it costs more than running it. The
+# first two are JAX's own JAX_DISABLE_MOST_OPTIMIZATIONS; without the third the rest still takes twice as long.
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+
+
+@pytest.fixture
+def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this test gives to `jax.jit` compiles in a third of the time, and runs slowly: for tests of values.
+
+    Never where a program, its memory or its bits are looked at. The options belong to each call of `jax.jit`: no
+    setting of the process changes, and what other tests compiled, or will compile, stays as it is.
+    """
+    monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=QUICK))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -95,7 +95,7 @@ STRUCTURES = (
     "awkward matrix_memory",  # ScalarDecay: a matrix, a vector and a running maximum
     "linear_lmu",  # Constant
     "linoss",  # Dense
-    "delta_net heads",  # Delta, with heads and gates
+    "delta_net",  # Delta
 )
 
 

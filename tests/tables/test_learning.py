@@ -93,7 +93,7 @@ def test_the_table_learns_wherever_learning_is_claimed_and_nowhere_else(name):
     assert idle == set(NOT_CLAIMED[name])
 
 
-@pytest.mark.parametrize(("cell", "reason"), NOT_CLAIMED["long"].items())
+@pytest.mark.parametrize(("cell", "reason"), [*NOT_CLAIMED["long"].items()])
 def test_the_reason_why_no_learning_is_claimed_is_in_the_table(cell, reason):
     row = told("long")[cell]
     reaches = [row[when][-1] > 0.1 * row[when][0] > 0 for when in ("gradient_before", "gradient_after")]

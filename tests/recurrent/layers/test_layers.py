@@ -13,7 +13,7 @@ from recurrent.testing.oracle import at
 from recurrent.wrappers.dropout import variational_dropout
 
 # one dtype throughout: what runs once need not be compiled again
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
 
 LAYERS = {
     "stack": rec.stack(rec.LSTM(3, 4), rec.GRU(4, 2)),
@@ -45,14 +45,27 @@ MORE_LAYERS = {
 LINEAR = {"dilated by more than a segment", "stack of dilated"}
 
 
+STEP_BY_STEP = rec.Sequential(None), rec.Checkpointed(), rec.Checkpointed(2)
+PARALLEL = rec.Associative(), rec.Associative(2)
+
+
+def check_verdicts(name, step_by_step, parallel):
+    verdicts = check_layer(MORE_LAYERS[name], solvers=step_by_step + parallel)
+    assert all(verdicts[solver] == "ok" for solver in (rec.Sequential(), *step_by_step))
+    assert [verdicts[solver] == "ok" for solver in parallel] == [name in LINEAR] * len(parallel)
+
+
 @pytest.mark.medium
+@pytest.mark.parametrize(("turn", "name"), [*enumerate(MORE_LAYERS)])
+def test_more_layers_keep_the_contract(turn, name):
+    """Each with one solver of each kind, going round."""
+    check_verdicts(name, STEP_BY_STEP[turn % 3 :][:1], PARALLEL[turn % 2 :][:1])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MORE_LAYERS)
 def test_more_layers_keep_the_contract_with_every_solver(name):
-    step_by_step = rec.Sequential(), rec.Sequential(None), rec.Checkpointed(), rec.Checkpointed(2)
-    parallel = rec.Associative(), rec.Associative(2)
-    verdicts = check_layer(MORE_LAYERS[name], solvers=step_by_step + parallel)
-    assert [verdicts[solver] for solver in step_by_step] == ["ok"] * 4
-    assert [verdicts[solver] == "ok" for solver in parallel] == [name in LINEAR] * 2
+    check_verdicts(name, STEP_BY_STEP, PARALLEL)
 
 
 def example(layer, steps=6, batch=2):

@@ -36,13 +36,13 @@ CELLS = AWKWARD | {
     ],
     ids=["one sequence", "fresh batch", "two batch axes"],
 )
-def test_rtrl_is_the_gradient_of_unroll(name, options, float64):
+def test_rtrl_is_the_gradient_of_unroll(name, options, float64, quick_compile):
     case = example(CELLS[name], **options)
     assert_close(found(case, online.RTRL()), exact(case))
 
 
 @pytest.mark.parametrize(("k1", "k2"), [(2, 3), (3, 3), (2, 5), (4, 20)])
-def test_truncated_windows(k1, k2, float64):
+def test_truncated_windows(k1, k2, float64, quick_compile):
     """Each loss goes back to the start of its own window, and no further."""
     case = example(AWKWARD["learned_start"], batch=(2,), flags=True)
     # no reset late in a sequence: it would hide where windows begin
@@ -69,7 +69,7 @@ def test_truncated_windows(k1, k2, float64):
         assert float(jnp.abs(grads.w_h - whole[1].w_h).max()) > 1e-3
 
 
-def test_the_whole_length_as_one_window_is_bptt(float64):
+def test_the_whole_length_as_one_window_is_bptt(float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True, given_state=True)
     length = len(case.xs)
     for rule in (online.BPTT(), online.Truncated(length, length)):
@@ -124,7 +124,7 @@ def test_memory_does_not_grow_with_time(rule):
 
 
 @pytest.mark.parametrize("rule", [online.RTRL(), online.EProp(), online.Truncated(2, 3)], ids=str)
-def test_no_steps(rule, float64):
+def test_no_steps(rule, float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), given_state=True)
     start, xs = case.options["state"], case.xs[:0]
     result = online.gradient(case.cell, case.params, xs, lambda t, y: jnp.sum(y), rule=rule, state=start)
@@ -133,7 +133,7 @@ def test_no_steps(rule, float64):
     jax.tree.map(np.testing.assert_array_equal, final, start)
 
 
-def test_compare_measures_direction_and_size(float64):
+def test_compare_measures_direction_and_size(float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True)
     rules = (online.RTRL(), online.EProp())
 

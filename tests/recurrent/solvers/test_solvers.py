@@ -166,8 +166,8 @@ def test_a_solver_asked_for_by_name_refuses_by_name():
     [(LSTM, rec.Checkpointed(4)), (LRU, rec.Associative(4))],
     ids=lambda value: type(value).__name__,
 )
-def test_one_cell_for_every_other_solver(cell, solver):
-    """All cells on all solvers are in the medium lane, in `test_cells`."""
+def test_one_cell_for_every_other_solver(cell, solver, quick_compile):
+    """All solvers on a cell of each structure are in the medium lane, on all cells in the slow one: `test_cells`."""
     assert check_cell(cell, solvers=(solver,))[solver] == "ok"
 
 
@@ -198,7 +198,7 @@ def differences(cell, solver, num_steps, dtype, reverse=False):
     [(LSTM, rec.Checkpointed()), *((cell, rec.Associative(16)) for cell in LINEAR.values())],
     ids=lambda value: type(value).__name__,
 )
-def test_agreement_in_float32(cell, solver):
+def test_agreement_in_float32(cell, solver, quick_compile):
     assert max(jax.tree.leaves(differences(cell, solver, 64, jnp.float32))) < 1e-4
 
 
@@ -213,7 +213,7 @@ def test_agreement_in_float32(cell, solver):
     ],
     ids=str,
 )
-def test_agreement_over_many_steps(cell, solver, reverse, float64):
+def test_agreement_over_many_steps(cell, solver, reverse, float64, quick_compile):
     assert max(jax.tree.leaves(differences(cell, solver, 256, jnp.float64, reverse))) < 1e-10
 
 

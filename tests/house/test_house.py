@@ -181,7 +181,7 @@ def budgets(text: str) -> dict[str, tuple[float, list[tuple[str, float, list[str
     for lane, minutes, table in re.findall(
         r"^### `make ([\w-]+)`: (\d+) minutes\n+((?:\|.*\n)+)", text, re.MULTILINE
     ):
-        rows = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in table.splitlines()[2:]]
+        rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table.splitlines()[2:]]
         found[lane] = (
             float(minutes),
             [(part, float(m), re.findall(r"`([^`]+)`", files)) for part, m, files in rows],

@@ -202,24 +202,29 @@ def test_agreement_in_float32(cell, solver, quick_compile):
     assert max(jax.tree.leaves(differences(cell, solver, 64, jnp.float32))) < 1e-4
 
 
-@pytest.mark.medium
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(
-    ("cell", "solver"),
-    [
-        (LSTM, rec.Checkpointed()),
-        (LSTM, rec.Checkpointed(100)),
-        *((cell, solver) for cell in LINEAR.values() for solver in (rec.Associative(), rec.Associative(100))),
-    ],
-    ids=str,
-)
+LONG = [
+    (LSTM, rec.Checkpointed()),
+    (LSTM, rec.Checkpointed(100)),
+    *((cell, solver) for cell in LINEAR.values() for solver in (rec.Associative(), rec.Associative(100))),
+]
+
+
+def one_direction_in_minutes():
+    """Each pair in one direction in the medium lane, the other directions in the slow one; each solver goes both ways."""
+    for turn, pair in enumerate(LONG):
+        for reverse in (False, True):
+            in_minutes = reverse == bool((turn + turn // 2) % 2)
+            yield pytest.param(*pair, reverse, marks=pytest.mark.medium if in_minutes else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("cell", "solver", "reverse"), [*one_direction_in_minutes()], ids=str)
 def test_agreement_over_many_steps(cell, solver, reverse, float64, quick_compile):
     assert max(jax.tree.leaves(differences(cell, solver, 256, jnp.float64, reverse))) < 1e-10
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize("num_steps", [512, 4096])
-def test_agreement_of_a_linear_cell_over_very_many_steps(num_steps, float64):
+def test_agreement_of_a_linear_cell_over_very_many_steps(num_steps, float64, quick_compile):
     assert (
         max(jax.tree.leaves(differences(LRU, rec.Associative(), num_steps, jnp.float64))) < 1e-14 * num_steps
     )

@@ -3,6 +3,7 @@
 `recurrent` is imported by no line here: the jaxtyping hook, which turns its annotations into checks, comes first.
 """
 
+import functools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DURATIONS = ROOT / "tests" / "durations.json"
+WORTH_A_LINE = 0.5  # seconds of one test
 
 # Child processes inherit the platform; a run on another device names it in the environment.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -69,12 +71,31 @@ def float64() -> Iterator[None]:
         yield
 
 
+# What XLA leaves out where a program runs a few times on six steps: compiling it costs more than running it. The
+# first two are JAX's own JAX_DISABLE_MOST_OPTIMIZATIONS; without the third the rest still takes twice as long.
+QUICK = {
+    "xla_backend_optimization_level": 0,
+    "xla_llvm_disable_expensive_passes": True,
+    "xla_cpu_use_fusion_emitters": False,
+}
+
+
+@pytest.fixture
+def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this test gives to `jax.jit` compiles in a third of the time, and runs slowly: for tests of values.
+
+    Never where a program, its memory or its bits are looked at. The options belong to each call of `jax.jit`: no
+    setting of the process changes, and what other tests compiled, or will compile, stays as it is.
+    """
+    monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=QUICK))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--store-durations LANE``."""
     parser.addoption(
         "--store-durations",
         metavar="LANE",
-        help="write the seconds of every test file into tests/durations.json",
+        help="write the seconds of every test into tests/durations.json",
     )
 
 
@@ -86,14 +107,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Durations:
-    """Sums set-up, call and tear-down of every test by file, in seconds of one worker."""
+    """Sums set-up, call and tear-down of every test, in seconds of one worker."""
 
     def __init__(self, lane: str, workers: int) -> None:
         self.lane, self.workers = lane, workers
         self.seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self.seconds[report.nodeid.partition("::")[0]] += report.duration
+        self.seconds[report.nodeid] += report.duration
 
     def pytest_sessionfinish(self) -> None:
         stored = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
@@ -116,15 +137,37 @@ def stamps(lane: str) -> dict[str, float]:
     }
 
 
+def file_of(test: str) -> str:
+    """The file of a test's id.
+
+    >>> file_of("tests/test_a.py::test_b[c::d]"), file_of("tests/test_a.py")
+    ('tests/test_a.py', 'tests/test_a.py')
+    """
+    return test.partition("::")[0]
+
+
 def merged(
-    old: dict[str, Any], workers: int, files: dict[str, float], steps: dict[str, float]
+    old: dict[str, Any], workers: int, tests: dict[str, float], steps: dict[str, float]
 ) -> dict[str, Any]:
     """The lane's entry: the files just measured replace their old numbers, files that are gone drop out.
 
-    >>> merged({"files": {"gone.py": 9.0}}, 2, {"a.py": 60.0}, {"install": 90.0})["total_seconds"]
-    120.0
+    Tests of at least `WORTH_A_LINE` stand by themselves, the others of a file together under its path.
+
+    >>> measured = {"a.py::test_long": 59.0, "a.py::test_b": 0.4, "a.py::test_c[1]": 0.4}
+    >>> entry = merged({"tests": {"gone.py::test_d": 9.0}}, 2, measured, {"install": 90.0})
+    >>> entry["tests"], entry["total_seconds"]
+    ({'a.py': 0.8, 'a.py::test_long': 59.0}, 119.9)
     """
-    kept = {path: seconds for path, seconds in old.get("files", {}).items() if (ROOT / path).exists()}
-    kept |= {path: round(seconds, 1) for path, seconds in files.items()}
+    files = {file_of(test) for test in tests}
+    summed: dict[str, float] = dict.fromkeys(sorted(files), 0.0)
+    for test, seconds in tests.items():
+        name = test if seconds >= WORTH_A_LINE else file_of(test)
+        summed[name] = summed.get(name, 0.0) + seconds
+    kept = {
+        test: seconds
+        for test, seconds in old.get("tests", {}).items()
+        if file_of(test) not in files and (ROOT / file_of(test)).exists()
+    }
+    kept |= {name: round(seconds, 1) for name, seconds in summed.items()}
     total = sum(kept.values()) / workers + sum(steps.values())
-    return {"workers": workers, "steps": steps, "files": kept, "total_seconds": round(total, 1)}
+    return {"workers": workers, "steps": steps, "tests": kept, "total_seconds": round(total, 1)}

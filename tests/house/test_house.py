@@ -202,7 +202,7 @@ def budgets(text: str) -> dict[str, tuple[float, list[tuple[str, float, list[str
     for lane, minutes, table in re.findall(
         r"^### `make ([\w-]+)`: (\d+) minutes\n+((?:\|.*\n)+)", text, re.MULTILINE
     ):
-        rows = [[cell.strip() for cell in line.strip("|\n ").split("|")] for line in table.splitlines()[2:]]
+        rows = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in table.splitlines()[2:]]
         found[lane] = (
             float(minutes),
             [(part, float(m), re.findall(r"`([^`]+)`", files)) for part, m, files in rows],
@@ -210,12 +210,16 @@ def budgets(text: str) -> dict[str, tuple[float, list[tuple[str, float, list[str
     return found
 
 
+def costs(measured: dict) -> dict[str, float]:
+    """Wall seconds of one lane's steps, and of its tests by their ids, or by the file for all that are short."""
+    return measured["steps"] | {test: s / measured["workers"] for test, s in measured["tests"].items()}
+
+
 def overspent(lane: tuple[float, list[tuple[str, float, list[str]]]], measured: dict) -> list[str]:
-    """The parts of one lane that took longer than allowed; a file counts in the first row that names it."""
+    """The parts of one lane that took longer than allowed; a test counts in the first row that names it."""
     minutes, rows = lane
     spent = dict.fromkeys((part for part, _, _ in rows), 0.0)
-    costs = dict(measured["steps"]) | {path: s / measured["workers"] for path, s in measured["files"].items()}
-    for name, seconds in costs.items():
+    for name, seconds in costs(measured).items():
         owner = next(
             part for part, _, patterns in rows if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
         )
@@ -229,28 +233,57 @@ def overspent(lane: tuple[float, list[tuple[str, float, list[str]]]], measured: 
     return found + [f"the parts add up to {promised:g} of {minutes:g} minutes"] * (promised > minutes)
 
 
+def idle(lane: tuple[float, list[tuple[str, float, list[str]]]], measured: dict) -> list[str]:
+    """The patterns of one lane that name nothing measured; room that is reserved has none."""
+    names = list(costs(measured))
+    patterns = [pattern for _, _, patterns in lane[1] for pattern in patterns]
+    empty = [part for part, _, patterns in lane[1] if not patterns and not part.startswith("reserved: ")]
+    return empty + [pattern for pattern in patterns if not fnmatch.filter(names, pattern)]
+
+
+LANES = budgets((ROOT / "CONTRIBUTING.md").read_text())
+NOTHING: dict = {"steps": {}, "tests": {}, "workers": 1}
+DURATIONS = json.loads((ROOT / "tests" / "durations.json").read_text())
+
+
 def test_the_lanes_keep_to_their_budgets():
-    lanes = budgets((ROOT / "CONTRIBUTING.md").read_text())
-    assert {lane: minutes for lane, (minutes, _) in lanes.items()} == {
-        "test": 15,
-        "test-medium": 45,
-        "test-newest": 4,
-    }
-    durations = json.loads((ROOT / "tests" / "durations.json").read_text())
-    nothing = {"steps": {}, "files": {}, "workers": 1}
-    for lane in lanes:
-        assert overspent(lanes[lane], durations.get(lane, nothing)) == [], lane
+    minutes = {lane: minutes for lane, (minutes, _) in LANES.items()}
+    assert minutes == {"test": 10, "test-medium": 25, "test-newest": 4}
+    for lane in LANES:
+        assert overspent(LANES[lane], DURATIONS.get(lane, NOTHING)) == [], lane
+
+
+def test_every_pattern_of_a_budget_names_something():
+    for lane in LANES:
+        if lane in DURATIONS:
+            assert idle(LANES[lane], DURATIONS[lane]) == [], lane
+
+
+TABLE = """### `make test`: 3 minutes
+
+| part | minutes | files |
+| --- | --- | --- |
+| install | 2 | `install` |
+| cells | 1 | `tests/cells/*` |
+| products | 0.5 | `tests/test_cell*::test_product*` |
+| reserved: more | 0.5 |  |
+| the rest | 1 | `*` |
+"""
+MEASURED = {
+    "workers": 2,
+    "steps": {"install": 90},
+    "tests": {"tests/cells/test_a.py": 10, "tests/cells/test_a.py::test_b[c]": 120, "recurrent/forms.py": 60},
+}
 
 
 def test_an_overspent_budget_is_named():
-    table = "### `make test`: 3 minutes\n\n| part | minutes | files |\n| --- | --- | --- |\n"
-    table += "| install | 2 | `install` |\n| cells | 1 | `tests/test_cell*.py` |\n| the rest | 1 | `*` |\n"
-    measured = {
-        "workers": 2,
-        "steps": {"install": 90},
-        "files": {"tests/test_cells.py": 130, "recurrent/forms.py": 60},
-    }
-    assert overspent(budgets(table)["test"], measured) == [
+    assert overspent(budgets(TABLE)["test"], MEASURED) == [
         "cells: 1.1 of 1 minutes",
-        "the parts add up to 4 of 3 minutes",
+        "the parts add up to 5 of 3 minutes",
     ]
+
+
+def test_a_pattern_that_names_nothing_is_named():
+    assert idle(budgets(TABLE)["test"], MEASURED) == ["tests/test_cell*::test_product*"]
+    unnamed = TABLE.replace("reserved: more", "more")
+    assert idle(budgets(unnamed)["test"], MEASURED) == ["more", "tests/test_cell*::test_product*"]

@@ -117,25 +117,29 @@ def test_a_constant_forgets(example):
 
 @pytest.mark.parametrize("flagged", ["mask", "reset", "mask and reset", ""])
 @pytest.mark.parametrize("name", FORMS)
-def test_the_scan_is_the_loop(name, flagged, float64):
+def test_the_scan_is_the_loop(name, flagged, float64, quick_compile):
     forms, state = FORMS[name](np.random.default_rng(1))
     rng, steps = np.random.default_rng(2), arrays.num_steps(forms[-1])
     mask, reset = (jnp.asarray(rng.random((steps, BATCH)) < rate) for rate in (0.7, 0.2))
     initial = jax.tree.map(lambda leaf: leaf * 0.3, state)
+    mask, reset = mask if "mask" in flagged else None, reset if "reset" in flagged else None
+
+    @jax.jit
+    def step(form, now, exists, starts):
+        now = now if starts is None else arrays.where(starts, initial, now)
+        return form.apply(now) if exists is None else arrays.where(exists, form.apply(now), now)
+
     expected, now = [], state
     for t in range(steps):
         form = forms._replace(b=at(forms.b, t)) if isinstance(forms, Constant) else at(forms, t)
-        now = arrays.where(reset[t], initial, now) if "reset" in flagged else now
-        now = arrays.where(mask[t], form.apply(now), now) if "mask" in flagged else form.apply(now)
-        expected.append(now)
-    found = forms.scan(
-        state, mask if "mask" in flagged else None, reset if "reset" in flagged else None, initial
-    )
-    close(found, jax.tree.map(lambda *s: jnp.stack(s), *expected))
+        now = step(form, now, *(None if flag is None else flag[t] for flag in (mask, reset)))
+        expected.append(jax.tree.map(np.asarray, now))
+    found = jax.jit(lambda forms, state: forms.scan(state, mask, reset, initial))(forms, state)
+    close(found, jax.tree.map(lambda *s: np.stack(s), *expected))
 
 
 @pytest.mark.parametrize("name", ["constant", "constant of rows", "delta", "delta over several blocks"])
-def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64):
+def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64, quick_compile):
     forms, state = FORMS[name](np.random.default_rng(1))
     whole = forms.dense() if isinstance(forms, Constant) else forms.dense(state)
     rng = np.random.default_rng(2)
@@ -144,7 +148,8 @@ def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64):
     if name == "constant of rows":  # each row is a sequence of its own to the matrices
         reset = None
     initial = jax.tree.map(lambda leaf: leaf * 0.3, state)
-    close(forms.scan(state, None, reset, initial), whole.scan(state, None, reset, initial))
+    scan = jax.jit(lambda forms: forms.scan(state, None, reset, initial))
+    close(scan(forms), scan(whole))
 
 
 def test_powers_of_one_matrix_are_fewer_products_than_a_scan_of_matrices(float64):
@@ -170,14 +175,14 @@ def test_the_delta_rule_replaces_what_a_key_holds(float64):
     np.testing.assert_allclose(jnp.einsum("tbvk,tbk->tbv", states, form.k), form.v, atol=1e-13)
 
 
-def test_delta_decays_by_any_amount_without_overflow():
+def test_delta_decays_by_any_amount_without_overflow(quick_compile):
     form, state = delta(np.random.default_rng(7), steps=40)
     form = form._replace(log_a=form.log_a * 1e4)
 
     def last(log_a):
         return jnp.sum(form._replace(log_a=log_a).scan(state, None, None, state)["h"])
 
-    assert np.isfinite(jax.grad(last)(form.log_a)).all()
+    assert np.isfinite(jax.jit(jax.grad(last))(form.log_a)).all()
 
 
 def test_diagonal_against_matrices(float64):

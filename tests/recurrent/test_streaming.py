@@ -26,7 +26,7 @@ def check_stream(cell, batch):
     # the memory of the state given was taken over, but for an output that no step of these two reads again
     kept = {jax.tree_util.keystr(path) for path, leaf in before if not leaf.is_deleted()}
     assert kept <= ({".h"} if isinstance(cell, rec.QRNN | rec.SRU) else set())
-    final, ys = rec.unroll(cell, params, xs)
+    final, ys = jax.jit(lambda params, xs: rec.unroll(cell, params, xs))(params, xs)
     together = jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
     for a, b in zip(jax.tree.leaves((state, together)), jax.tree.leaves((final, ys)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
@@ -35,11 +35,11 @@ def check_stream(cell, batch):
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.medium) for name in CELLS]
 )
-def test_a_stream_is_the_unroll(name):
+def test_a_stream_is_the_unroll(name, quick_compile):
     check_stream(CELLS[name], (2,))
 
 
-def test_a_stack_streams_too():
+def test_a_stack_streams_too(quick_compile):
     check_stream(rec.stack(rec.LSTM(3, 4), rec.GRU(4, 4), residual=True), ())
 
 

@@ -12,6 +12,7 @@ from references_orthogonal import REFERENCES_ORTHOGONAL
 from references_ssm import REFERENCES_SSM
 
 import recurrent as rec
+from recurrent.testing import SOLVERS
 
 # Of these the registry's own defaults do not suit 4 units, or make differences of step 1e-5 too coarse an oracle.
 SMALL = {
@@ -78,6 +79,37 @@ CELLS = {
 
 # The fast lane has one cell of each kind.
 FAST = ("elman", "lstm", "lstm peepholes", "gru", "lru", "awkward zoneout_lstm", "awkward learned_start")
+
+# A solver sees a cell through the contract alone. In the medium lane each solver runs one cell of each structure: real
+# and complex states, one field and several, matrices, three event axes, weights that are prepared, noise, a start
+# that is learned, an output that is not the state, and each linear form.
+STRUCTURES = (
+    "elman",  # one real field, read as it stands
+    "lstm peepholes",  # two fields, one of them hidden
+    "awkward hs97",  # four fields of two sizes, all fed back
+    "awkward exprnn",  # a matrix exponential, prepared once
+    "awkward convlstm",  # three event axes; too large for Newton
+    "awkward zoneout_lstm",  # noise
+    "awkward learned_start",  # the initial state is a parameter
+    "awkward lru",  # Diagonal, complex, the output is not the state
+    "awkward matrix_memory",  # ScalarDecay: a matrix, a vector and a running maximum
+    "linear_lmu",  # Constant
+    "linoss",  # Dense
+    "delta_net",  # Delta
+)
+
+
+def solvers_for(name):
+    """All for a cell of each structure; one, going round, for the others, and what has no linear form is refused."""
+    if name in STRUCTURES:
+        return SOLVERS[1:]
+    is_linear = CELLS[name].has_linear_form
+    alike = [
+        other for other in CELLS if other not in STRUCTURES and CELLS[other].has_linear_form == is_linear
+    ]
+    able = [solver for solver in SOLVERS[1:] if is_linear or not isinstance(solver, rec.Associative)]
+    turn = able[alike.index(name) % len(able)]
+    return (turn,) if is_linear else (turn, rec.Associative())
 
 
 def of_the_cell_inside(reference):

@@ -1,48 +1,20 @@
 """Every cell against the contract, and against a reference (`every_cell`)."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from every_cell import CELLS, ELSEWHERE, FAST, VARIANTS, family, reference
+from every_cell import CELLS, ELSEWHERE, FAST, STRUCTURES, reference, solvers_for
+from places import ROOT
 
 import recurrent as rec
+from experiments.tables.catalogue import linear_form
 from recurrent.testing.contract import SOLVERS, check_cell
 from recurrent.testing.oracle import add, device, inner, inputs, normal, numpy
 
-# What has no linear form cannot be scanned; everything else runs on everything that is small enough.
-LINEAR = (
-    "awkward lru",
-    "awkward matrix_memory",
-    "delta_net",
-    "gated_delta_net",
-    "gla",
-    "hs97_long_lag",
-    "linear_attention",
-    "linear_lmu",
-    "linoss",
-    "lru",
-    "min_gru",
-    "min_lstm",
-    "mlstm",
-    "qrnn window",
-    "retention",
-    "rg_lru",
-    "s4d",
-    "s5",
-    "s6",
-    "sru linear",
-)
-LARGE = ("awkward convlstm",)
-# All cells stand in the medium lane, `FAST` in the fast one.
-# There each of these goes with every solver, the others with one of each kind, and what is only another option of one
-# of them with the two that differ most from the plain scan.
-KINDS = (rec.Sequential(4), rec.Checkpointed(4), rec.Associative(), rec.Associative(4), rec.Newton(4))
-FEW = (rec.Sequential(4), rec.Associative())
-
-
-def solvers_for(name):
-    return SOLVERS if name in FAST else FEW if name in VARIANTS else KINDS
+LARGE = ("awkward convlstm",)  # more state than `Newton` allows
 
 
 def test_every_cell_of_the_registry_is_checked_against_a_reference():
@@ -53,23 +25,79 @@ def test_every_cell_of_the_registry_is_checked_against_a_reference():
     assert all(isinstance(cell, rec.Layer) for name, cell in others.items() if name != "hs97_cut")
 
 
+def test_no_cell_loses_its_linear_form():
+    """The committed table of the registry, and the number of all that are checked."""
+    table = (ROOT / "docs" / "cells.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\w*) \| [SCAN]+ \|$", table, re.MULTILINE)
+    told = {name: form for name, form in rows if name not in ELSEWHERE}
+    assert set(told) == set(rec.CELLS) - set(ELSEWHERE)
+    assert {name: linear_form(CELLS[name]) for name in told} == told
+    assert sum(cell.has_linear_form for cell in CELLS.values()) == 32
+
+
+def test_the_structures_are_all_there_are():
+    cells = [CELLS[name] for name in STRUCTURES]
+    assert {linear_form(cell) for cell in cells} == {linear_form(cell) for cell in CELLS.values()}
+    shapes = [
+        jax.tree.leaves(jax.eval_shape(lambda cell=cell: start(cell, cell.init(jax.random.key(0)))))
+        for cell in cells
+    ]
+    assert any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaves in shapes for leaf in leaves)
+    assert {1, 2, 4} <= {len(leaves) for leaves in shapes}
+    assert {0, 1, 2, 3} == {leaf.ndim for leaves in shapes for leaf in leaves}
+    assert any(cell.is_stochastic for cell in cells) and any(
+        type(c).prepare is not rec.Cell.prepare for c in cells
+    )
+    assert {len(cell.input_shape) for cell in cells if isinstance(cell.input_shape[0], int)} == {1, 3}
+
+
+def start(cell, params):
+    return cell.initial_state(cell.prepare(params), ())
+
+
+def test_every_solver_meets_cells_that_it_can_run():
+    met = {solver: [name for name in CELLS if solver in solvers_for(name)] for solver in SOLVERS[1:]}
+    for solver, names in met.items():
+        assert set(STRUCTURES) <= set(names), solver
+        able = [
+            name for name in names if CELLS[name].has_linear_form or not isinstance(solver, rec.Associative)
+        ]
+        assert len(set(able) - set(STRUCTURES)) >= 3, solver
+    assert all(len(solvers_for(name)) >= 1 for name in CELLS)
+    assert all(rec.Associative() in solvers_for(name) for name in CELLS if not CELLS[name].has_linear_form)
+
+
 @pytest.mark.parametrize("name", FAST)
-def test_the_contract(name):
+def test_the_contract(name, quick_compile):
     check_cell(CELLS[name], reference=reference(name), solvers=())
 
 
-@pytest.mark.medium
-@pytest.mark.parametrize("name", CELLS)
-def test_the_contract_with_every_solver(name):
-    verdicts = check_cell(CELLS[name], reference=reference(name), solvers=solvers_for(name))
-    refused = {type(solver) for solver, verdict in verdicts.items() if verdict != "ok"}
-    expected = set() if name in LINEAR or family(name) in LINEAR else {rec.Associative}
-    assert refused == expected | ({rec.Newton} if name in LARGE else set())
+def check_verdicts(name, solvers):
+    """The contract, by these solvers; what a solver may refuse is known."""
+    cell = CELLS[name]
+    verdicts = check_cell(cell, reference=reference(name), solvers=solvers)
+    refused = {solver for solver, verdict in verdicts.items() if verdict != "ok"}
+    cannot = (() if cell.has_linear_form else (rec.Associative,)) + ((rec.Newton,) if name in LARGE else ())
+    assert set(verdicts) == {rec.Sequential(), *solvers}
+    assert refused == {solver for solver in solvers if isinstance(solver, cannot)}
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize("name", CELLS)
-def test_second_derivatives(name, float64):
+def test_the_contract_with_solvers(name, quick_compile):
+    """A cell of each structure with every solver, every other cell with one: a solver sees the contract alone."""
+    check_verdicts(name, solvers_for(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+def test_the_contract_with_every_solver(name, quick_compile):
+    check_verdicts(name, SOLVERS)
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("name", CELLS)
+def test_second_derivatives(name, float64, quick_compile):
     """A Hessian times a vector: by forward over reverse, by reverse over reverse, and by differences of gradients."""
     cell, rng = CELLS[name], np.random.default_rng(3)
     params = numpy(cell.init(jax.random.key(0)))
@@ -77,17 +105,20 @@ def test_second_derivatives(name, float64):
     xs = device(normal(rng, inputs(cell, 4, 2)))
     direction = normal(rng, params)
 
-    @jax.jit
-    def gradient(params):
-        return jax.grad(loss)(params)
-
     def loss(params):
         state, ys = rec.unroll(cell, params, xs)
         return sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in jax.tree.leaves((state, ys)))
 
-    forward = jax.jit(lambda p, v: jax.jvp(gradient, (p,), (v,))[1])(params, direction)
-    reverse = jax.jit(jax.grad(lambda p, v: inner(v, gradient(p))))(params, direction)
-    above, below = (gradient(add(params, direction, size)) for size in (1e-5, -1e-5))
+    @jax.jit
+    def derivatives(params):
+        """The gradient, and the products both ways: one program for all that is compared."""
+        gradient = jax.grad(loss)
+        return *jax.jvp(gradient, (params,), (direction,)), jax.grad(lambda p: inner(direction, gradient(p)))(
+            params
+        )
+
+    _, forward, reverse = derivatives(params)
+    above, below = (derivatives(add(params, direction, size))[0] for size in (1e-5, -1e-5))
     slopes = jax.tree.map(lambda a, b: (a - b) / 2e-5, above, below)
     pairs = zip(*map(jax.tree.leaves, (forward, reverse, slopes)), strict=True)
     for field, (over_reverse, twice, slope) in zip(params._fields, pairs, strict=True):

@@ -69,18 +69,18 @@ def brute_force(cell, params, xs, mask, reset):
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_against_brute_force_with_masks_and_resets(name, float64):
+def test_against_brute_force_with_masks_and_resets(name, float64, quick_compile):
     cell = CELLS[name]
     params, xs = example(cell)
     mask = jnp.array([[1, 1], [1, 0], [0, 1], [1, 1], [1, 1]], bool)
     reset = jnp.array([[0, 0], [0, 0], [1, 0], [0, 0], [0, 1]], bool)
-    gradient = jax.jit(
-        lambda p, x: rec.diagnostics.state_gradients(cell, p, x, loss_fn, mask=mask, reset=reset)
-    )
-    found, expected = (
-        gradient(params, xs),
-        jax.jit(lambda p, x: brute_force(cell, p, x, mask, reset))(params, xs),
-    )
+
+    @jax.jit
+    def both(params, xs):
+        found = rec.diagnostics.state_gradients(cell, params, xs, loss_fn, mask=mask, reset=reset)
+        return found, brute_force(cell, params, xs, mask, reset)
+
+    found, expected = both(params, xs)
     assert type(found) is type(expected)
     for field, one, other in zip(found._fields, found, expected, strict=True):
         assert float(jnp.max(jnp.abs(other))) > 0, field
@@ -186,7 +186,7 @@ def ratio(cell, field=None):
     return float(np.median([measure(jax.random.key(seed)) for seed in range(3)]))
 
 
-def test_what_initialisations_do_to_the_gradient_over_a_hundred_steps():
+def test_what_initialisations_do_to_the_gradient_over_a_hundred_steps(quick_compile):
     uniform = {"input_init": "uniform", "recurrent_init": "uniform"}
     assert ratio(rec.Elman(2, 64, **uniform)) < 1e-10
     assert 1e-5 < ratio(rec.Elman(2, 64)) < 1e-1

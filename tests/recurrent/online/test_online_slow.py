@@ -1,6 +1,7 @@
 """Online rules over all cells, wrong rules caught, windows, memory: what takes longer than the fast lane has."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,6 @@ import recurrent as rec
 from recurrent import online
 from recurrent.online import uoro
 
-pytestmark = pytest.mark.medium
-
 CELLS = AWKWARD | {
     "lstm": rec.LSTM(3, 4),
     "peepholes": rec.LSTM(3, 4, peepholes=True),
@@ -26,23 +25,30 @@ CELLS = AWKWARD | {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"batch": (), "given_state": True},
-        {"batch": (2,), "flags": True, "noisy": True},
-        {"batch": (2, 1), "flags": True, "given_state": True},
-    ],
-    ids=["one sequence", "fresh batch", "two batch axes"],
-)
-def test_rtrl_is_the_gradient_of_unroll(name, options, float64):
+WAYS = {
+    "one sequence": {"batch": (), "given_state": True},
+    "fresh batch": {"batch": (2,), "flags": True, "noisy": True},
+    "two batch axes": {"batch": (2, 1), "flags": True, "given_state": True},
+}
+
+
+def one_way_in_minutes():
+    """Each cell in one way in the medium lane, going round, and in the others in the slow one."""
+    for turn, name in enumerate(CELLS):
+        for index, (way, options) in enumerate(WAYS.items()):
+            mark = pytest.mark.medium if index == turn % len(WAYS) else pytest.mark.slow
+            yield pytest.param(name, options, id=f"{way}-{name}", marks=mark)
+
+
+@pytest.mark.parametrize(("name", "options"), [*one_way_in_minutes()])
+def test_rtrl_is_the_gradient_of_unroll(name, options, float64, quick_compile):
     case = example(CELLS[name], **options)
     assert_close(found(case, online.RTRL()), exact(case))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("k1", "k2"), [(2, 3), (3, 3), (2, 5), (4, 20)])
-def test_truncated_windows(k1, k2, float64):
+def test_truncated_windows(k1, k2, float64, quick_compile):
     """Each loss goes back to the start of its own window, and no further."""
     case = example(AWKWARD["learned_start"], batch=(2,), flags=True)
     # no reset late in a sequence: it would hide where windows begin
@@ -69,13 +75,15 @@ def test_truncated_windows(k1, k2, float64):
         assert float(jnp.abs(grads.w_h - whole[1].w_h).max()) > 1e-3
 
 
-def test_the_whole_length_as_one_window_is_bptt(float64):
+@pytest.mark.medium
+def test_the_whole_length_as_one_window_is_bptt(float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True, given_state=True)
     length = len(case.xs)
     for rule in (online.BPTT(), online.Truncated(length, length)):
         assert_close(found(case, rule), exact(case))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["lru", "learned_start", "zoneout_lstm"])
 def test_uoro_is_the_gradient_in_the_mean(name, float64):
     """Complex states, learned starts, noise."""
@@ -93,6 +101,7 @@ class SameSigns(online.UORO):
         return super()._keys(task, jnp.zeros_like(t))
 
 
+@pytest.mark.medium
 def test_a_uoro_that_is_wrong_is_outside_these_intervals(float64, monkeypatch):
     case = example(rec.LSTM(2, 2), batch=(2,), flags=True)
     z, _ = uoro_scores(case, SameSigns())
@@ -101,6 +110,11 @@ def test_a_uoro_that_is_wrong_is_outside_these_intervals(float64, monkeypatch):
     monkeypatch.setattr(uoro, "_balanced", lambda s, w: balanced(s, w)._replace(w=w))
     z, _ = uoro_scores(case, online.UORO())
     assert np.abs(z).max() > 10
+
+
+@functools.cache
+def bytes_of_bptt(cell, num_steps):
+    return temporary_bytes(cell, online.BPTT(), num_steps)
 
 
 def temporary_bytes(cell, rule, num_steps):
@@ -114,17 +128,18 @@ def temporary_bytes(cell, rule, num_steps):
     return jax.jit(run).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", [online.UORO(), online.RTRL(), online.EProp(), online.SnAp1()], ids=str)
 def test_memory_does_not_grow_with_time(rule):
     cell = rec.LSTM(3, 8)
     short, long = (temporary_bytes(cell, rule, num_steps) for num_steps in (50, 500))
     assert long - short < 1000
-    short, long = (temporary_bytes(cell, online.BPTT(), num_steps) for num_steps in (50, 500))
-    assert long - short > 450 * 4 * 8 * 4
+    assert bytes_of_bptt(cell, 500) - bytes_of_bptt(cell, 50) > 450 * 4 * 8 * 4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("rule", [online.RTRL(), online.EProp(), online.Truncated(2, 3)], ids=str)
-def test_no_steps(rule, float64):
+def test_no_steps(rule, float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), given_state=True)
     start, xs = case.options["state"], case.xs[:0]
     result = online.gradient(case.cell, case.params, xs, lambda t, y: jnp.sum(y), rule=rule, state=start)
@@ -133,7 +148,8 @@ def test_no_steps(rule, float64):
     jax.tree.map(np.testing.assert_array_equal, final, start)
 
 
-def test_compare_measures_direction_and_size(float64):
+@pytest.mark.medium
+def test_compare_measures_direction_and_size(float64, quick_compile):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True)
     rules = (online.RTRL(), online.EProp())
 

@@ -9,15 +9,16 @@ PYTEST := $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 CANDIDATES := $(or $(PYTHON),python3.11 python3 python3.12 python3.13)
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 FAST := not medium and not slow
-# What of the fast lane runs on the newest Python, too: whatever stands near JAX's edges, less the longest of it and the
-# statistics of tasks. At least 1,000 tests in three minutes.
+# What of the fast lane runs on the newest Python, too: whatever stands near JAX's edges, less the longest of it, the
+# statistics of tasks, and what waits for other processes to import JAX. At least 1,000 tests in three minutes.
 NEWEST ?= 3.13
 CORE := recurrent experiments tests/data tests/tables tests/house tests/recurrent/cells tests/recurrent/solvers \
   tests/recurrent/interop $(patsubst %,tests/recurrent/test_%.py,arrays initializers losses penalties streaming) \
   tests/lab/plan tests/lab/storage $(patsubst %,tests/lab/test_%.py,resume cli_errors cli_folders) \
   $(patsubst %,tests/lab/training/test_%.py,signals solving) tests/tasks/test_tasks.py
-TOO_LONG := explain or finished_run_says_so or irregular_end or root_of_time or same_in_every_process or draws \
-  or streak or batches_are_functions
+TOO_LONG := explain or finished_run_says_so or irregular_end or root_of_time or every_other_solver or draws or streak \
+  or batches_are_functions or function_of_its_key or independent_solver or every_process or another_process \
+  or process_ends_in_order or test_machine
 timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help

@@ -210,7 +210,7 @@ LONG = [
 
 
 def one_direction_in_minutes():
-    """Each pair in one direction in the medium lane, the other directions in the slow one; each solver goes both ways."""
+    """Each pair in one direction in the medium lane, in the other in the slow one; each solver goes both ways."""
     for turn, pair in enumerate(LONG):
         for reverse in (False, True):
             in_minutes = reverse == bool((turn + turn // 2) % 2)

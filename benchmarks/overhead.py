@@ -17,11 +17,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from experiments.lab.job import build
 
 from experiments import adding_problem
 from experiments.lab.plan import cell_names
 from experiments.lab.plan.machine import start
+from experiments.lab.planning import build
 from experiments.lab.training.trainer import Trainer
 from recurrent import losses
 
@@ -30,8 +30,9 @@ DRAWN = 8
 
 def loops(name: str) -> dict[str, Callable[[int], Any]]:
     """Each part as a compiled function of the number of updates."""
-    config = adding_problem.DEFAULT.with_cell(cell_names.parse_cell(name))
-    task, model, optimizer = build(adding_problem.EXPERIMENT, config)
+    config = adding_problem.AddingConfig().with_cell(cell_names.parse_cell(name))
+    task, model, rule = build(adding_problem.EXPERIMENT, config)
+    optimizer = rule.transformation(config.learning_rate)
     trainer = Trainer(task, model, optimizer, config.batch_size, config.evaluation_batch_size)
     state = jax.jit(trainer.init)(jax.random.key(0))
     # several, for what depends on one batch alone would be computed once, outside the loop

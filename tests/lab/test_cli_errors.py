@@ -131,11 +131,11 @@ class Crooked(rec.Elman):
 """,
 }
 COMMANDS = {
-    "lits": "unknown command 'lits'; did you mean list? (known: list, run, cells, keep, report)",
+    "lits": "unknown command 'lits'; did you mean list? (known: list, run, cells, compare, status, keep, report)",
     "adding_problem": "unknown command 'adding_problem'; did you mean run adding_problem? (known: ",
     "list all": "list: unknown argument all",
-    "run": "run: expected the name of an experiment (adding_problem, ",
-    "run addin_problem": "unknown experiment 'addin_problem'; did you mean adding_problem? (python -m ",
+    "run": "run: expected a .py file, a module, or the name of an experiment (adding_problem, ",
+    "run addin_problem": "unknown experiment 'addin_problem'; did you mean adding_problem?; expected ",
     "run adding_problem smok": "unknown preset or verb 'smok'; did you mean smoke? (known: default, smoke, ",
     "run adding_problem smple": "unknown preset or verb 'smple'; did you mean sample? (known: default, ",
     "run adding_problem sample --hidden-size 0": "--hidden-size: input should be greater than 0, got 0",
@@ -248,7 +248,7 @@ def test_the_package_lists_its_commands_in_another_process():
     assert outcome.code == 2
     assert (
         outcome.err
-        == "error: unknown command 'rnu'; did you mean run? (known: list, run, cells, keep, report)\n"
+        == "error: unknown command 'rnu'; did you mean run? (known: list, run, cells, compare, status, keep, report)\n"
     )
 
 

@@ -35,6 +35,7 @@ OTHERS = {
     "clip_norm": None,
     "select": "validation",
     "stop": "solved",
+    "start_from": "runs/other",
     "solver": "sequential",
     "gradient": "rtrl",
     "variant": "anywhere",

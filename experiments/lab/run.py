@@ -182,7 +182,7 @@ def carry_out(
         open_run(job.folder, experiment=job.experiment) for job in planned.jobs if has_checkpoint(job.folder)
     ]
     ended = [one.summary for one in runs if one.summary]
-    if trained or not summaries.has_rows(planned.out, ended):
+    if planned.out.is_dir() and (trained or not summaries.has_rows(planned.out, ended)):
         finish(planned.jobs[0].experiment, planned.out)
     return runs, failures
 

@@ -135,7 +135,7 @@ COMMANDS = {
     "adding_problem": "unknown command 'adding_problem'; did you mean run adding_problem? (known: ",
     "list all": "list: unknown argument all",
     "run": "run: expected a .py file, a module, or the name of an experiment (adding_problem, ",
-    "run addin_problem": "unknown experiment 'addin_problem'; did you mean adding_problem?; expected ",
+    "run addin_problem": "unknown experiment 'addin_problem'; did you mean adding_problem? (expected ",
     "run adding_problem smok": "unknown preset or verb 'smok'; did you mean smoke? (known: default, smoke, ",
     "run adding_problem smple": "unknown preset or verb 'smple'; did you mean sample? (known: default, ",
     "run adding_problem sample --hidden-size 0": "--hidden-size: input should be greater than 0, got 0",

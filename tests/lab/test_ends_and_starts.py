@@ -35,7 +35,7 @@ EASY = dataclasses.replace(ADDING, build=easy)
 
 
 def test_a_run_stops_once_all_is_solved_and_goes_on_when_it_is_asked_to(tmp_path, finished):
-    out = tmp_path / "out"
+    out = tmp_path / "new"
     outcome = run(out, "--stop", "solved", experiment=EASY)
     assert (outcome.code, outcome.errors) == (0, []) and "2 of 2" in outcome.out
     found = summary(out / "elman")
@@ -53,7 +53,7 @@ def test_a_run_stops_once_all_is_solved_and_goes_on_when_it_is_asked_to(tmp_path
 
 
 def test_a_run_without_a_finite_network_ends_there(tmp_path):
-    out = tmp_path / "out"
+    out = tmp_path / "new"
     flags = ("--learning-rate", "1e30", "--clip-norm", "None", "--num-updates", "60")
     assert run(out, *flags).code == 1
     found = summary(out / "elman")
@@ -65,7 +65,7 @@ def test_a_run_without_a_finite_network_ends_there(tmp_path):
 
 
 def test_a_run_starts_from_the_networks_of_another(tmp_path, finished):
-    out = tmp_path / "out"
+    out = tmp_path / "new"
     start = ("--start-from", str(finished / "elman"))
     assert run(out, *start, "--num-updates", "20", "--seed", "7").code == 0
     ended = [row for row in rows(finished / "elman") if (row["update"], row["split"]) == (40, "validation")]
@@ -98,8 +98,8 @@ def test_a_run_starts_from_the_networks_of_another(tmp_path, finished):
 )
 def test_a_start_that_does_not_fit_is_named_before_anything_is_written(flags, complaint, tmp_path, finished):
     given = [flag.format(run=finished / "elman") for flag in flags]
-    assert_refused(run(tmp_path / "out", *given), complaint)
-    assert not (tmp_path / "out").exists()
+    assert_refused(run(tmp_path / "new", *given), complaint)
+    assert not (tmp_path / "new").exists()
 
 
 def test_programs_are_shared_by_runs_that_differ_in_rate_and_seed(tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_programs_are_shared_by_runs_that_differ_in_rate_and_seed(tmp_path, monk
     monkeypatch.setattr(
         programs, "compile_programs", lambda *given: made.append(given) or compile_programs(*given)
     )
-    out = tmp_path / "out"
+    out = tmp_path / "new"
     assert (
         run(
             out,

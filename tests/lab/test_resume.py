@@ -201,7 +201,7 @@ def test_a_finished_run_whose_newest_checkpoint_is_damaged_is_mended(finished, t
     whole = Path(shutil.copytree(finished, tmp_path / "whole"))
     place = finished / "elman"
     damage(place, 40)
-    with pytest.raises(Fault, match="the command that made it mends it"):
+    with pytest.raises(Fault, match="a checkpoint is damaged or gone; run the command that made it again"):
         open_run(place)
     outcome = run(finished)
     assert (outcome.code, outcome.errors, len(outcome.notices)) == (0, [], 1)

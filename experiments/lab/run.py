@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from experiments.errors import FAILED, Fault
 from experiments.lab import planning, solving
-from experiments.lab.pictures import grid, html
+from experiments.lab.pictures import grid, notebook
 from experiments.lab.plan import cell_names, configs, grids
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
@@ -47,7 +47,7 @@ class Run:
     summary: dict[str, Any]
 
     def _repr_html_(self) -> str:
-        return html.page(self)
+        return notebook.page(self)
 
 
 @dataclasses.dataclass(frozen=True)

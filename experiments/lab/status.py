@@ -38,12 +38,11 @@ def _line(run: Found, path: Path, now: float) -> tuple[str, ...]:
     elif state == found.TRAINING:
         speed = f"{run.progress.get('updates_per_second') or 0:.3g}"
         silent = max(now - run.progress.get("written_at", now), 0.0)
-        left = run.progress.get("seconds_left")
-        if left is not None:
-            left = max(left - silent, 0.0)
-            end = f"in {duration(left)}, at {time.strftime('%a %H:%M', time.localtime(now + left))}"
-        if silent > SILENT:
-            end = f"{end} (silent for {duration(silent)})".strip()
+        left = (run.progress.get("seconds_left") or 0.0) - silent
+        words = [f"in {duration(left)}, at {time.strftime('%a %H:%M', time.localtime(now + left))}"] * (
+            left > 0
+        )
+        end = ", ".join([*words, *[f"silent for {duration(silent)}"] * (silent > SILENT)])
     return name, state, f"{run.updates} of {run.flags['num_updates']}", speed, end
 
 

@@ -69,7 +69,7 @@ WRONG = {
     "truncated(k1=n,k2=10)": f"{ONCE}'truncated(k1=n,k2=10)'",
     "truncated(**{})": f"{ONCE}'truncated(**{{}})'",
     "truncated(": f"{ONCE}'truncated('",
-    "": "expected a value",
+    " ": f"{ONCE}' '",
     "a.b": f"{ONCE}'a.b'",
 }
 

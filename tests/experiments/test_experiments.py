@@ -74,6 +74,7 @@ def test_the_smoke_preset_ends_with_a_summary_and_pictures(name, compile_once, t
 
 
 CELL = """
+import dataclasses
 from typing import Any, NamedTuple
 import jax, jax.numpy as jnp
 import recurrent as rec

@@ -47,7 +47,7 @@ def test_what_is_stored_is_what_the_default_chooses(cell, batch_size, stored):
 def test_a_solver_that_is_asked_for_is_stored():
     asked = parts(rec.LRU(2, 4), solver=rec.Associative())
     assert solving.choose(asked, 8, ()) == "Associative(chunk=None)"
-    with pytest.raises(Fault, match="^unknown solver 'a solver of times to come' "):
+    with pytest.raises(Fault, match=r"^unknown solver 'a solver of times to come' "):
         solving.use(asked, "a solver of times to come")
     bare = asked._replace(model=dataclasses.make_dataclass("Bare", ["cell"])(rec.LRU(2, 4)))
     assert solving.use(bare, "Sequential(projection=1)") is bare

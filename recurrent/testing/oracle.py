@@ -54,7 +54,7 @@ def normal(rng: np.random.Generator, like: Any, scale: float = 1.0) -> Any:
         noise = rng.normal(size=leaf.shape) * scale
         if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
             noise = noise + 1j * rng.normal(size=leaf.shape) * scale
-        return noise.astype(leaf.dtype)
+        return np.asarray(noise, leaf.dtype)
 
     return jax.tree.map(draw, like)
 

@@ -186,7 +186,7 @@ def test_layers_and_models_without_a_cell_have_backpropagation_alone():
         ),
         (
             ("--gradient", "snap1", "--cell", "gru(reset='before')"),
-            r"^--gradient: SnAp1\(\) cannot run GRU\(.*local_fields$",
+            r"^--gradient: SnAp1\(\) cannot run GRU\(.*local_fields; RTRL",
         ),
     ],
     ids=["large", "undeclared"],

@@ -219,6 +219,8 @@ def test_what_decides_is_the_lyapunov_exponent():
 @pytest.mark.parametrize("name", ["tanh gain 0.9", "GRU gain 2.0", "LSTM forget bias 0.0", "tanh gain 3.0"])
 def test_the_measurement_is_repeatable(name, float64):
     (stored,) = (row for row in MEASURED["rows"] if row["setting"] == name)
-    assert newton_benchmark.measure((name,)) == [
-        {**stored, "error": pytest.approx(stored["error"], abs=1e-10) if stored["converged"] else None}
-    ]
+    # a chaotic network goes another way on a processor that rounds otherwise; its exponent is an average over that way
+    rounding = 0.1 if stored["exponent"] > 0 else 1e-6
+    error = pytest.approx(stored["error"], abs=1e-10) if stored["converged"] else None
+    exponent = pytest.approx(stored["exponent"], rel=rounding)
+    assert newton_benchmark.measure((name,)) == [{**stored, "error": error, "exponent": exponent}]

@@ -27,7 +27,7 @@ import recurrent as rec
 from benchmarks.rows import kept
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
-from experiments.models.cell_with_readout import CellWithReadout
+from experiments.models.cell_with_readout import with_readout
 from experiments.tasks.adding import Adding
 from recurrent import registry
 
@@ -64,7 +64,7 @@ def trainer(name: str, budget: Budget) -> Trainer:
     schedule = optax.cosine_decay_schedule(own_rate(name, budget), budget.num_updates)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     return Trainer(
-        task, CellWithReadout(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation
+        task, with_readout(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation
     )
 
 

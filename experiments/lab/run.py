@@ -179,11 +179,16 @@ def carry_out(
             except Fault as fault:  # the others go on
                 failures.append(fault if len(planned.jobs) == 1 else Fault(f"{job.label}: {fault}", FAILED))
     runs = [
-        open_run(job.folder, experiment=job.experiment) for job in planned.jobs if has_checkpoint(job.folder)
+        dataclasses.replace(open_run(job.folder, experiment=job.experiment), label=job.label)
+        for job in planned.jobs
+        if has_checkpoint(job.folder)
     ]
     ended = [one.summary for one in runs if one.summary]
     if planned.out.is_dir() and (trained or not summaries.has_rows(planned.out, ended)):
-        finish(planned.jobs[0].experiment, planned.out)
+        try:
+            finish(planned.jobs[0].experiment, planned.out)
+        except Fault as fault:  # after what went wrong first
+            failures.append(fault)
     return runs, failures
 
 
@@ -202,7 +207,7 @@ def finish(experiment: Experiment, out: Path) -> None:
         except Fault as fault:
             print(f"warning: {fault}; left out of the table", file=sys.stderr)
     ended = [one for one in ended if one.summary]
-    labels = grids.labels([one.config for one in ended])
+    labels = grids.names_of([one.config for one in ended])
     ended = [dataclasses.replace(one, label=label) for one, label in zip(ended, labels, strict=True)]
     for draw in experiment.pictures:
         draw(ended, out)

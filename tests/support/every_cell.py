@@ -12,22 +12,14 @@ from references_orthogonal import REFERENCES_ORTHOGONAL
 from references_ssm import REFERENCES_SSM
 
 import recurrent as rec
+from recurrent import registry
 from recurrent.testing import SOLVERS
+from recurrent.wrappers.cut import Cut
 
-# Of these the registry's own defaults do not suit 4 units, or make differences of step 1e-5 too coarse an oracle.
-SMALL = {
-    "clockwork": rec.Clockwork(3, 4, periods=(1, 2)),
-    "conv_gru": rec.ConvGRU(2, 2, height=3, width=2),
-    "conv_lstm": rec.ConvLSTM(2, 2, height=3, width=2),
-    "hyper_lstm": rec.HyperLSTM(3, 4, small_size=3, embedding_size=2, epsilon=0.1),
-    "nru": rec.NRU(3, 4, memory_size=8, num_heads=2, relu=True),
-    "phased_lstm": rec.PhasedLSTM(3, 4, leak=0.1, open_share=0.5, log_periods=(0.0, 1.0)),
-    "s4d": rec.S4D(3, 4, state_size=4),
-    "s6": rec.S6(3, 4, state_size=2),
-    "stack_rnn": rec.StackRNN(3, 4, num_stacks=2, capacity=4),
-}
-# Layers have a contract of their own, and `hs97_cut` has, by definition, not the gradient of its values.
-ELSEWHERE = ("dilated_rnn", "dilated_gru", "dilated_lstm", "hs97_cut", "weight_drop_lstm")
+# Options of the entry, where the defaults do not suit 4 units or make differences of step 1e-5 too coarse an oracle.
+SMALL = {entry.name: entry.build(3, 4, **entry.small_options) for entry in registry.entries()}
+# Layers have a contract of their own, and a cell that is cut has, by definition, not the gradient of its values.
+ELSEWHERE = tuple(name for name, cell in SMALL.items() if isinstance(cell, rec.Layer | Cut))
 VARIANTS = {
     "antisymmetric_rnn gated": rec.AntisymmetricRNN(3, 4, gated=True, epsilon=0.5, gamma=0.3),
     "cfc no_gate": rec.CfC(3, 4, mode="no_gate", activation="tanh", backbone_size=5, dt=0.3),
@@ -72,7 +64,7 @@ VARIANTS = {
     "stack_rnn deep": rec.StackRNN(3, 4, num_stacks=2, depth=1, capacity=3, noop=False),
 }
 CELLS = {
-    **{name: SMALL.get(name) or build(3, 4) for name, build in rec.CELLS.items() if name not in ELSEWHERE},
+    **{name: cell for name, cell in SMALL.items() if name not in ELSEWHERE},
     **VARIANTS,
     **{f"awkward {name}": cell for name, cell in AWKWARD.items()},
 }

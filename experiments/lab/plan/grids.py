@@ -51,14 +51,17 @@ def labels(requested: Sequence[Config]) -> list[str]:
     Raises:
         Fault: the same configuration is requested twice.
     """
-    fields = [name for name in varying([configs.flat(config) for config in requested]) if name != "cell"]
-    names = []
-    for config in requested:
-        names.append(label(cell_names.label(config.cell), configs.flat(config), fields))
+    names = names_of(requested)
     for name in names:
         if names.count(name) > 1:
             raise Fault(f"--cell: {name} is given twice")
     return names
+
+
+def names_of(runs: Sequence[Config]) -> list[str]:
+    """The `label` of each configuration by what varies among them; a copy of a run has the name of the run."""
+    fields = [name for name in varying([configs.flat(config) for config in runs]) if name != "cell"]
+    return [label(cell_names.label(config.cell), configs.flat(config), fields) for config in runs]
 
 
 def label(cell: str, flat: Mapping[str, Any], fields: Iterable[str]) -> str:

@@ -117,9 +117,13 @@ def positions(values: Iterable[Any]) -> dict[Any, float]:
 
 
 def metrics(summaries: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The first test metric that is not the loss, and the loss."""
+    """The first test metric that is no other name of the loss, and the loss."""
+    summaries = list(summaries)
     names = dict.fromkeys(name for summary in summaries for name in summary["test"])
-    return [*[name for name in names if name != "loss"][:1], *[name for name in names if name == "loss"]]
+    return [
+        *[name for name in names if not is_loss(name, summaries)][:1],
+        *[name for name in names if name == "loss"],
+    ]
 
 
 def is_loss(name: str, summaries: Iterable[Mapping[str, Any]]) -> bool:

@@ -28,8 +28,17 @@ def listing() -> str:
     for name in names():
         experiment = load_experiment(name)
         question = textwrap.indent(textwrap.fill(experiment.question, 96), "    ")
-        parts.append(f"{experiment.command}    ({experiment.minutes:g} minutes on two cores)\n{question}")
+        parts.append(f"{experiment.command}    ({minutes(experiment.minutes)} on two cores)\n{question}")
     return "\n\n".join(parts)
+
+
+def minutes(count: float) -> str:
+    """A number of minutes in words.
+
+    >>> minutes(1), minutes(2.5)
+    ('1 minute', '2.5 minutes')
+    """
+    return f"{count:g} minute{'' if count == 1 else 's'}"
 
 
 def main(argv: list[str]) -> int:

@@ -217,7 +217,7 @@ def finish(experiment: Experiment, out: Path) -> None:
 
 
 def exit_code(runs: Sequence[Run]) -> int:
-    """1 where a network was frozen, each named on stderr with its update; else 0."""
+    """1 where a network met numbers that are not finite, each named on stderr with its update; else 0."""
     code = 0
     for one in runs:
         for seed in one.summary.get("seeds", []):

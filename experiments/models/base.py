@@ -16,7 +16,7 @@ from recurrent import arrays, online
 from recurrent.arrays import Key
 
 Loss = Callable[[PyTree, Batch], Total]
-"""``loss(outputs, batch) -> (sum, count)``, as of a task."""
+"""``loss(outputs, batch) -> (sum, count)``, such as the loss of a task."""
 
 
 class Model(Protocol):
@@ -96,7 +96,7 @@ class EveryStep:
     """One prediction at each step."""
 
     def select(self, ys: Float[Array, "t b h"], mask: Bool[Array, "t b"] | None) -> Float[Array, "t b h"]:
-        """All of them."""
+        """The outputs of all steps."""
         return ys
 
     def watched(self, batch: Batch) -> Batch:

@@ -125,7 +125,7 @@ class WatchedNNXModel(NNXModel):
     """An `NNXModel` with state gradients: those of one of its recurrent layers.
 
     ``watched`` is the path of a `recurrent.nnx.Recurrent` with a single cell in it, such as ``layers.0``, which a call
-    of the module runs forwards and once; ``predicts`` says which losses are looked at, as of a `CellWithReadout`.
+    of the module runs forwards and once; ``predicts`` says which losses count, as it does for a `CellWithReadout`.
     """
 
     watched: str = dataclasses.field(kw_only=True)

@@ -112,7 +112,7 @@ class Generated:
         raise TypeError(f"{type(self).__name__} has to define sample(key, batch_size)")
 
     def load(self) -> PyTree:
-        """Nothing: the sequences are drawn."""
+        """``()``, for the sequences are drawn."""
         return ()
 
     def batch(self, data: PyTree, key: PRNGKeyArray, update: Array, batch_size: int) -> Batch:

@@ -32,7 +32,7 @@ class Evaluated(abc.ABC):
         """Whether the average over the whole split is good enough."""
 
     def init(self) -> Total:
-        """Nothing seen yet."""
+        """The state before the first batch."""
         return jnp.zeros(()), jnp.zeros(())
 
     def update(self, state: Total, outputs: Any, batch: Batch) -> Total:
@@ -150,7 +150,7 @@ class Streak:
     mean_error: float = 0.01
 
     def init(self) -> StreakState:
-        """Nothing seen yet."""
+        """The state before the first batch."""
         zero = jnp.zeros((), jnp.int32)
         return StreakState(zero, jnp.zeros(self.window), zero)
 

@@ -75,7 +75,7 @@ class Wrapper(Cell):
 
     @property
     def constrained_fields(self) -> tuple[str, ...]:
-        """As of the cell inside."""
+        """The parameters of the wrapped cell that make a constrained matrix."""
         return self.cell.constrained_fields
 
     @property

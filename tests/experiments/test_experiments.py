@@ -24,7 +24,8 @@ def test_the_list_has_question_command_and_minutes_of_each():
     assert listed.code == 0 and listed.err == ""
     for name in names():
         experiment = load_experiment(name)
-        assert f"{experiment.command}    ({experiment.minutes:g} minutes on two cores)" in listed.out
+        plural = "" if experiment.minutes == 1 else "s"
+        assert f"{experiment.command}    ({experiment.minutes:g} minute{plural} on two cores)" in listed.out
         assert experiment.question in " ".join(listed.out.split())
 
 

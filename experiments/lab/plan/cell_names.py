@@ -40,12 +40,14 @@ class CellSpec:
 
 def from_json(stored: Mapping[str, Any]) -> CellSpec:
     """The inverse of `CellSpec.as_json`; lists are tuples that went through JSON."""
-    options = {key: _frozen(value) for key, value in stored.items() if key not in ("cell", "source_sha256")}
+    options = {
+        key: _as_tuples(value) for key, value in stored.items() if key not in ("cell", "source_sha256")
+    }
     return CellSpec(str(stored["cell"]), tuple(options.items()), stored.get("source_sha256"))
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def parse_cell(text: str) -> CellSpec:
@@ -85,7 +87,7 @@ def _literals(text: str, arguments: str) -> dict[str, Any]:
         call = ast.parse(f"f{arguments}", mode="eval").body
         if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
             raise ValueError
-        written = {str(word.arg): _frozen(ast.literal_eval(word.value)) for word in call.keywords}
+        written = {str(word.arg): _as_tuples(ast.literal_eval(word.value)) for word in call.keywords}
         if len(written) < len(call.keywords) or not all(map(_is_storable, written.values())):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:

@@ -110,7 +110,7 @@ def open_json(folder: Path) -> Found:
         raise Fault(
             f"{folder / folders.CONFIG} is not a run's configuration: {type(error).__name__}: {error}"
         ) from error
-    flags = {name: _frozen(value) for name, value in flags.items()}
+    flags = {name: _as_tuples(value) for name, value in flags.items()}
     return Found(folder, stored, cell, flags, summary, progress, read_rows(folder / folders.METRICS))
 
 
@@ -122,8 +122,8 @@ def _is_whole(summary: dict[str, Any], asked: int, stop: Any) -> bool:
     )
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
 def is_alive(progress: dict[str, Any]) -> bool:

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
-from experiments.lab.pictures.base import Drawn, colour, rows_of, save, subplots
+from experiments.lab.pictures.base import FEW, Drawn, colours, rows_of, save, subplots
+from experiments.lab.plan import cell_names
 from experiments.lab.planning import DataSets
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
 
@@ -72,6 +73,20 @@ def relative(norms: dict[str, Any]) -> np.ndarray:
         return values / values[0]
 
 
+def _name(run: Drawn, seed_index: int, runs: Sequence[Drawn], *, at_end: bool) -> str | None:
+    """What the legend calls a line: few networks each by its seed, many by their runs, and none of many runs."""
+    by_run = sum(each.config.num_seeds for each in runs) > FEW
+    if len(runs) > FEW or (by_run and seed_index):
+        return None
+    if not at_end:
+        return f"{run.label}, as given" if seed_index == 0 else None
+    seeds = run.summary["seeds"] if run.summary else []
+    if by_run:
+        return f"{run.label}: {sum(seed['solved'] for seed in seeds)} of {run.config.num_seeds} solved"
+    solved = bool(seeds) and seeds[seed_index]["solved"]
+    return f"{run.label}, seed {run.config.seed + seed_index}: {'solved' if solved else 'not solved'}"
+
+
 def draw(runs: Sequence[Drawn], out: Path) -> None:
     """``gradient_flow.png``: the state gradient against the lag, at the start and at the end of training."""
     runs = [run for run in runs if any("state_gradient" in row for row in run.metrics)]
@@ -81,18 +96,17 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
     lag, found = reference_gradients(runs[0])
     for (name, values), shade in zip(found.items(), REFERENCE_COLOURS, strict=True):
         start.plot(lag, np.maximum(values, FLOOR**2), color=shade, lw=2.5, label=name)
-    for index, run in enumerate(runs):
+    shades = colours([cell_names.label(run.config.cell) for run in runs])
+    for run, shade in zip(runs, shades, strict=True):
         for seed_index in range(run.config.num_seeds):
             rows = [row for row in rows_of(run, "validation", seed_index) if "state_gradient" in row]
             solved = bool(run.summary) and run.summary["seeds"][seed_index]["solved"]
             for axes, row in ((start, rows[0]), (end, rows[-1])):
-                name = f"{run.label}, as given" if seed_index == 0 and axes is start else None
-                if axes is end:
-                    name = f"{run.label}, seed {run.config.seed + seed_index}: {'solved' if solved else 'not solved'}"
+                name = _name(run, seed_index, runs, at_end=axes is end)
                 axes.plot(
                     row["state_gradient"]["lag"],
                     np.maximum(relative(row["state_gradient"]), FLOOR**2),
-                    color=colour(index),
+                    color=shade,
                     lw=1.1,
                     ls="--" if axes is start or not solved else "-",
                     label=name,
@@ -103,7 +117,10 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
     for axes in (start, end):
         axes.set_xlabel("lag: steps before the last prediction")
         axes.grid(alpha=0.25)
-        axes.legend(fontsize=8, loc="lower left" if axes is start else "best")
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(fontsize=8, loc="lower left" if axes is start else "best")
+    if len(runs) > FEW:
+        end.set_title("at the end; solid: solved; colours as in curves.png", fontsize=11)
     figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.2, wspace=0.05)
     figure.text(0.07, 0.02, textwrap.fill(CAPTION, 165), fontsize=9, va="bottom")
     save(figure, out / "gradient_flow.png")

@@ -47,7 +47,7 @@ def plan(cell: rec.Cell, solver: Any, steps: int) -> tuple[Any, Any]:
 
 
 def state_bytes(cell: rec.Cell, steps: int) -> int:
-    """Of the states of all steps."""
+    """Bytes of the states of all steps."""
     state = jax.eval_shape(
         lambda key: cell.initial_state(cell.prepare(cell.init(key)), (BATCH,)), jax.random.key(0)
     )

@@ -59,7 +59,7 @@ class LayerWithReadout:
 
     @property
     def readout(self) -> Readout:
-        """Of the cell's output, all axes of an image as one."""
+        """The readout of the cell's output, all axes of an image as one."""
         input_size = math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
         return Readout(math.prod(self.cell.output_shape), self.output_size, input_size, self.bias, self.skip)
 

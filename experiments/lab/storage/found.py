@@ -41,7 +41,7 @@ class Found:
 
     @property
     def status(self) -> str:
-        """Of the whole run: ended, stopped early, training in a process that is alive, or interrupted."""
+        """State of the whole run: ended, stopped early, training in a process that is alive, or interrupted."""
         if self.summary:
             stopped = self.summary.get("stopped")
             return f"stopped: {stopped}" if stopped else ENDED

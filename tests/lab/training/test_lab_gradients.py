@@ -91,7 +91,7 @@ HASHES = {
     "temporal_order": ["28931f9a", "f87605dd", "c3821cbb"],
     "pixel_mnist": ["900f19c4", "a2bd7bda", "c6cc94e1"],
 }
-"""Of default, smoke and paper, computed before configurations had a gradient."""
+"""Hashes of default, smoke and paper, computed before configurations had a gradient."""
 
 
 @pytest.mark.parametrize("name", HASHES)

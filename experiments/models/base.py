@@ -45,7 +45,7 @@ class HasSolver(Protocol):
         ...
 
     def with_solver(self, solver: Any) -> Self:
-        """The same model with another solver; parameters and outputs stay what they are."""
+        """This model with another solver; parameters and outputs stay what they are."""
         ...
 
     def chosen_solver(self, batch: Batch) -> Any:

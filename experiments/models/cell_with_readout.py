@@ -47,7 +47,7 @@ class LayerWithReadout:
     skip: bool = False
 
     def with_solver(self, solver: Any) -> Self:
-        """The same model with another solver."""
+        """This model with another solver."""
         return dataclasses.replace(self, solver=solver)
 
     def chosen_solver(self, batch: Batch) -> Any:

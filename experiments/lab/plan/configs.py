@@ -154,7 +154,7 @@ class Config:
         object.__setattr__(self, "gradient", rules.label(rules.parse(self.gradient)))
 
     def with_cell(self, spec: CellSpec) -> Self:
-        """The same configuration of another cell."""
+        """This configuration with another cell."""
         return dataclasses.replace(self, cell=spec)
 
 

@@ -3,7 +3,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PIP = $(PY) -m pip install -qq --disable-pip-version-check $(PIP_FLAGS) -c requirements/constraints.txt
+# Byte code is left to the first import: most of what is installed is never imported, and compiling all of it takes as
+# long as the rest of the installation.
+PIP = $(PY) -m pip install -qq --no-compile --disable-pip-version-check -c requirements/constraints.txt
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 CANDIDATES := $(or $(PYTHON),python3.11 python3 python3.12 python3.13)
@@ -19,6 +21,8 @@ CORE := recurrent experiments tests/data tests/tables tests/house tests/recurren
 TOO_LONG := explain or finished_run_says_so or irregular_end or root_of_time or every_other_solver or draws or streak \
   or batches_are_functions or function_of_its_key or independent_solver or every_process or another_process \
   or process_ends_in_order or test_machine
+# Most of a test's time goes to compiling: what is compared by value compiles quickly, in a pass of its own.
+both = $(PYTEST) --quick-compile -m "$(1)" $(2) && $(PYTEST) -m "($(1)) and optimised" $(2)
 timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help
@@ -38,23 +42,21 @@ demo: $(VENV)/run.stamp ## adding problem, Elman network beside LSTM: a table an
 
 test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
 	$(MAKE) --no-print-directory check
-	$(PYTEST) -m "$(FAST)"
+	$(call both,$(FAST))
 
 test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch and Keras, notebooks, documentation
 	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
-	$(PYTEST) -m medium --timeout 1200 -rs
+	$(call both,medium,--timeout 1200 -rs)
 	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
 
-# Byte code is left to the first import: most of what is installed is never imported, and compiling all of it takes as
-# long as the rest of the installation.
 test-newest: ## the core of `make test` on the newest Python with the newest JAX, where there is one
 	@if python=$$(sh requirements/find_python $(NEWEST)); then \
-	  $(MAKE) --no-print-directory core VENV=.venv-$(NEWEST) PYTHON=$$python PIP_FLAGS=--no-compile; \
+	  $(MAKE) --no-print-directory core VENV=.venv-$(NEWEST) PYTHON=$$python; \
 	else echo "no Python $(NEWEST) here: not tested on it"; fi
 
 core: $(VENV)/dev.stamp
-	$(PYTEST) -m "$(FAST)" -k "not ($(TOO_LONG))" -rs $(STORE) $(CORE)
+	$(call both,$(FAST),-k "not ($(TOO_LONG))" -rs $(STORE) $(CORE))
 
 test-slow: $(VENV)/dev.stamp ## claims about learning: hours
 	$(PYTEST) -m slow --timeout 14400
@@ -73,11 +75,11 @@ docs: $(VENV)/docs.stamp ## the documentation as HTML, in docs/_build/html; a wa
 
 durations: $(VENV)/dev.stamp ## measure the lanes of CI into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
-	$(PYTEST) -m "$(FAST)" --store-durations test
+	$(call both,$(FAST),--store-durations test)
 	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
-	$(PYTEST) -m medium --timeout 1200 --store-durations test-medium
+	$(call both,medium,--timeout 1200 --store-durations test-medium)
 	$(MAKE) --no-print-directory test-newest STORE="--store-durations test-newest"
 
 clean: ## remove the environment and the caches; runs stay

@@ -3,7 +3,6 @@
 `recurrent` is imported by no line here: the jaxtyping hook, which turns its annotations into checks, comes first.
 """
 
-import functools
 import json
 import os
 import re
@@ -33,6 +32,8 @@ hypothesis.settings.load_profile("recurrent")
 # The modules that tests import: their assertions are rewritten, whichever test is the first to import them.
 HELPERS = tuple(path.stem for path in sorted((ROOT / "tests" / "support").glob("*.py")))
 pytest.register_assert_rewrite(*HELPERS)
+
+from quick_options import QUICK  # noqa: E402 - after the rewriting of its like
 
 
 def strict_modules() -> set[str]:
@@ -71,42 +72,13 @@ def float64() -> Iterator[None]:
         yield
 
 
-# What XLA leaves out where a program runs a few times on six steps: compiling it costs more than running it. The
-# first two are JAX's own JAX_DISABLE_MOST_OPTIMIZATIONS; without the third the rest still takes twice as long.
-QUICK = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-    "xla_cpu_use_fusion_emitters": False,
-}
-
-
-@pytest.fixture
-def quick_compile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this test gives to `jax.jit` compiles in a third of the time, and runs slowly: for tests of values.
-
-    Never where a program, its memory or its bits are looked at. The options belong to each call of `jax.jit`: no
-    setting of the process changes, and what other tests compiled, or will compile, stays as it is.
-    """
-    monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options=quick_options()))
-
-
-@functools.cache
-def quick_options() -> dict[str, Any]:
-    """What of `QUICK` the compiler that is installed knows: newer ones have lost an option."""
-
-    def is_known(name: str) -> bool:
-        try:
-            jax.jit(lambda x: x + 1, compiler_options={name: QUICK[name]}).lower(0.0).compile()
-        except jax.errors.JaxRuntimeError as error:
-            assert "No such compile option" in str(error), error
-            return False
-        return True
-
-    return {name: value for name, value in QUICK.items() if is_known(name)}
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--store-durations LANE``."""
+    """``--quick-compile`` and ``--store-durations LANE``."""
+    parser.addoption(
+        "--quick-compile",
+        action="store_true",
+        help="compile in a third of the time what then runs slowly; tests marked `optimised` are left out",
+    )
     parser.addoption(
         "--store-durations",
         metavar="LANE",
@@ -115,17 +87,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that hears all reports measures; workers do not."""
+    """The compiler reads its flags later, when JAX first runs. The process that hears all reports measures."""
+    if config.getoption("--quick-compile"):
+        flags = (f"--{name}={str(value).lower()}" for name, value in QUICK.items())
+        os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *flags]).strip()
     lane = config.getoption("--store-durations")
     if lane and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Durations(lane, max(config.getoption("numprocesses", None) or 1, 1)))
+        workers = max(config.getoption("numprocesses", None) or 1, 1)
+        config.pluginmanager.register(Durations(lane, workers, config.getoption("--quick-compile")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where everything compiles quickly, no test of programs, memory or bits runs."""
+    if not config.getoption("--quick-compile"):
+        return
+    optimised = [item for item in items if item.get_closest_marker("optimised")]
+    config.hook.pytest_deselected(items=optimised)
+    items[:] = [item for item in items if item not in set(optimised)]
 
 
 class Durations:
     """Sums set-up, call and tear-down of every test, in seconds of one worker."""
 
-    def __init__(self, lane: str, workers: int) -> None:
-        self.lane, self.workers = lane, workers
+    def __init__(self, lane: str, workers: int, is_first: bool) -> None:
+        self.lane, self.workers, self.is_first = lane, workers, is_first
         self.seconds: dict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -133,7 +118,9 @@ class Durations:
 
     def pytest_sessionfinish(self) -> None:
         stored = json.loads(DURATIONS.read_text()) if DURATIONS.exists() else {}
-        stored[self.lane] = merged(stored.get(self.lane, {}), self.workers, self.seconds, stamps(self.lane))
+        stored[self.lane] = merged(
+            stored.get(self.lane, {}), self.workers, self.seconds, stamps(self.lane), self.is_first
+        )
         DURATIONS.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
 
 
@@ -162,27 +149,28 @@ def file_of(test: str) -> str:
 
 
 def merged(
-    old: dict[str, Any], workers: int, tests: dict[str, float], steps: dict[str, float]
+    old: dict[str, Any], workers: int, tests: dict[str, float], steps: dict[str, float], is_first: bool
 ) -> dict[str, Any]:
     """The lane's entry: the files just measured replace their old numbers, files that are gone drop out.
 
-    Tests of at least `WORTH_A_LINE` stand by themselves, the others of a file together under its path.
+    Tests of at least `WORTH_A_LINE` stand by themselves, the others of a file together under its path. The second pass
+    of a lane, of what is not compiled quickly, adds to the numbers of the first.
 
     >>> measured = {"a.py::test_long": 59.0, "a.py::test_b": 0.4, "a.py::test_c[1]": 0.4}
-    >>> entry = merged({"tests": {"gone.py::test_d": 9.0}}, 2, measured, {"install": 90.0})
+    >>> entry = merged({"tests": {"gone.py::test_d": 9.0}}, 2, measured, {"install": 90.0}, True)
     >>> entry["tests"], entry["total_seconds"]
     ({'a.py': 0.8, 'a.py::test_long': 59.0}, 119.9)
     """
     files = {file_of(test) for test in tests}
-    summed: dict[str, float] = dict.fromkeys(sorted(files), 0.0)
+    former = {
+        test: seconds for test, seconds in old.get("tests", {}).items() if (ROOT / file_of(test)).exists()
+    }
+    if is_first:
+        former = {test: seconds for test, seconds in former.items() if file_of(test) not in files}
+    summed = dict.fromkeys(sorted(files), 0.0) | former
     for test, seconds in tests.items():
         name = test if seconds >= WORTH_A_LINE else file_of(test)
         summed[name] = summed.get(name, 0.0) + seconds
-    kept = {
-        test: seconds
-        for test, seconds in old.get("tests", {}).items()
-        if file_of(test) not in files and (ROOT / file_of(test)).exists()
-    }
-    kept |= {name: round(seconds, 1) for name, seconds in summed.items()}
+    kept = {name: round(seconds, 1) for name, seconds in summed.items()}
     total = sum(kept.values()) / workers + sum(steps.values())
     return {"workers": workers, "steps": steps, "tests": kept, "total_seconds": round(total, 1)}

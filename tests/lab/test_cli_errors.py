@@ -18,7 +18,7 @@ from experiments.lab import cli
 from experiments.lab.plan.finding import load_experiment
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 FLAGS = {
     "--hidden-sze 5": "--hidden-sze: unknown flag; did you mean --hidden-size?",

@@ -24,7 +24,7 @@ from experiments.lab.plan.experiment import Parts
 from experiments.tasks.adding import Adding
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 STRANGER = """
 import dataclasses

@@ -13,7 +13,7 @@ from lab_runs import assert_refused, damage, digest, edit, run, steps
 from experiments import copy_memory
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 COPYING = dataclasses.replace(copy_memory.EXPERIMENT, pictures=())
 
 

@@ -1,6 +1,7 @@
 """A run that stops when every network is solved or lost, and one that starts from the parameters of another."""
 
 import dataclasses
+import sys
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ from experiments.tasks import criteria
 from experiments.tasks.adding import Adding
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once", "same_cores")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once", "same_cores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,24 +109,10 @@ def test_programs_are_shared_by_runs_that_differ_in_rate_and_seed(tmp_path, monk
     monkeypatch.setattr(
         programs, "compile_programs", lambda *given: made.append(given) or compile_programs(*given)
     )
+    monkeypatch.setattr(sys.modules["experiments.lab.run"], "ProgramCache", programs.ProgramCache)
     out = tmp_path / "new"
-    assert (
-        run(
-            out,
-            "--cell",
-            "elman",
-            "gru",
-            "--learning-rate",
-            "1e-3",
-            "5e-3",
-            "--seed",
-            "0",
-            "9",
-            "--num-updates",
-            "10",
-        ).code
-        == 0
-    )
+    flags = "--learning-rate 1e-3 5e-3 --seed 0 9 --num-updates 10"
+    assert run(out, "--cell", "elman", "gru", *flags.split()).code == 0
     assert len(made) == 2  # one a cell
     alone = tmp_path / "alone"
     assert run(alone, "--learning-rate", "5e-3", "--seed", "9", "--num-updates", "10").code == 0

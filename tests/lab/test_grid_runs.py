@@ -14,7 +14,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import configs
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once", "same_cores")
+pytestmark = [pytest.mark.optimised, pytest.mark.usefixtures("compile_once", "same_cores")]
 GRID = ("--cell", "elman", "gru", "--learning-rate", "1e-3", "5e-3", "--num-updates", "10")
 NAMES = [f"{cell}-learning_rate={rate}" for cell in ("elman", "gru") for rate in ("0.001", "0.005")]
 

@@ -15,7 +15,7 @@ import pytest
 from lab_runs import command, elsewhere_meanwhile, hashes, one_core, rows, run, steps, summary
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = [pytest.mark.optimised, pytest.mark.usefixtures("compile_once")]
 
 SAVING = ("--num-updates", "240", "--checkpoint-every", "10")  # chunks of 10 updates, each saved
 LONG = ("--num-updates", "1600", "--checkpoint-every", "20")  # several seconds

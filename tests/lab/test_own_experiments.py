@@ -16,7 +16,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import finding
 
 pytest_plugins = ["lab_fixtures", "own_experiment"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 
 def test_a_file_is_run_and_leaves_what_ours_leave(tmp_path):

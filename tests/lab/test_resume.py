@@ -40,7 +40,7 @@ from experiments.lab.run import open_run
 from experiments.lab.training import driver
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once", "same_cores")
+pytestmark = [pytest.mark.optimised, pytest.mark.usefixtures("compile_once", "trace_once", "same_cores")]
 
 
 def assert_done(outcome: Outcome) -> None:

@@ -17,7 +17,7 @@ from experiments import __main__ as package
 from experiments.errors import guarded
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 PAGE = (ROOT / "docs" / "your_own_task.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

@@ -13,7 +13,7 @@ from experiments.errors import guarded
 from experiments.models.nnx_model import NNXModel
 
 pytest_plugins = ["lab_fixtures", "own_experiment"]
-pytestmark = pytest.mark.usefixtures("compile_once", "same_cores")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once", "same_cores")
 
 PARTS = '''"""The network, a helper beside the experiment."""
 from flax import nnx

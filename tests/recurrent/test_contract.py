@@ -8,8 +8,6 @@ import recurrent as rec
 from recurrent.testing.clauses import BrokenContract
 from recurrent.testing.contract import check_cell, check_layer
 
-pytestmark = pytest.mark.usefixtures("quick_compile")
-
 
 def test_an_honest_cell_passes_and_every_verdict_is_returned():
     verdicts = check_cell(Leaky(), solvers=(rec.Checkpointed(2), rec.Associative()))

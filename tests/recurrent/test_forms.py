@@ -117,7 +117,7 @@ def test_a_constant_forgets(example):
 
 @pytest.mark.parametrize("flagged", ["mask", "reset", "mask and reset", ""])
 @pytest.mark.parametrize("name", FORMS)
-def test_the_scan_is_the_loop(name, flagged, float64, quick_compile):
+def test_the_scan_is_the_loop(name, flagged, float64):
     forms, state = FORMS[name](np.random.default_rng(1))
     rng, steps = np.random.default_rng(2), arrays.num_steps(forms[-1])
     mask, reset = (jnp.asarray(rng.random((steps, BATCH)) < rate) for rate in (0.7, 0.2))
@@ -139,7 +139,7 @@ def test_the_scan_is_the_loop(name, flagged, float64, quick_compile):
 
 
 @pytest.mark.parametrize("name", ["constant", "constant of rows", "delta", "delta over several blocks"])
-def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64, quick_compile):
+def test_what_does_not_compose_has_whole_matrices_for_an_oracle(name, float64):
     forms, state = FORMS[name](np.random.default_rng(1))
     whole = forms.dense() if isinstance(forms, Constant) else forms.dense(state)
     rng = np.random.default_rng(2)
@@ -175,7 +175,7 @@ def test_the_delta_rule_replaces_what_a_key_holds(float64):
     np.testing.assert_allclose(jnp.einsum("tbvk,tbk->tbv", states, form.k), form.v, atol=1e-13)
 
 
-def test_delta_decays_by_any_amount_without_overflow(quick_compile):
+def test_delta_decays_by_any_amount_without_overflow():
     form, state = delta(np.random.default_rng(7), steps=40)
     form = form._replace(log_a=form.log_a * 1e4)
 

@@ -35,11 +35,11 @@ def check_stream(cell, batch):
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.medium) for name in CELLS]
 )
-def test_a_stream_is_the_unroll(name, quick_compile):
+def test_a_stream_is_the_unroll(name):
     check_stream(CELLS[name], (2,))
 
 
-def test_a_stack_streams_too(quick_compile):
+def test_a_stack_streams_too():
     check_stream(rec.stack(rec.LSTM(3, 4), rec.GRU(4, 4), residual=True), ())
 
 

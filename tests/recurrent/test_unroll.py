@@ -90,7 +90,7 @@ class TimedCell(Leaky):
         return {"h": state.h, "energy": jnp.sum(state.h**2, axis=-1), "dt": u.dt}
 
 
-def test_inputs_and_outputs_may_be_pytrees(quick_compile):
+def test_inputs_and_outputs_may_be_pytrees():
     assert TimedCell().output_shape == {"h": (2,), "energy": (), "dt": ()}
     check_cell(TimedCell(), solvers=(rec.Checkpointed(4),))
 

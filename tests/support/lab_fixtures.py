@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from lab_runs import interrupted_at, run
 
 from experiments.lab.plan import machine
+from experiments.lab.training import programs
+from experiments.lab.training.programs import ProgramCache
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +52,21 @@ def _runs(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
         return made[kind]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def _programs() -> ProgramCache:
+    return ProgramCache()
+
+
+@pytest.fixture(scope="module")
+def trace_once(_programs: ProgramCache) -> Iterator[None]:
+    """All runs share what they have traced, as those of one grid do: for modules that change no traced function."""
+    with pytest.MonkeyPatch.context() as patch:
+        # by its name in sys.modules, for `experiments.lab.run` is the function
+        patch.setattr(sys.modules["experiments.lab.run"], "ProgramCache", lambda: _programs)
+        patch.setattr(programs, "KEPT", 40)
+        yield
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_the_reason_why_no_learning_is_claimed_is_in_the_table(cell, reason):
 
 @pytest.mark.medium
 @pytest.mark.parametrize("cell", THIRD)
-def test_a_cell_learns_something(cell, quick_compile):
+def test_a_cell_learns_something(cell):
     check(cell, "short")
 
 
@@ -126,7 +126,7 @@ def test_a_cell_learns_as_far_as_the_table_tells(cell):
 
 
 @pytest.mark.medium
-def test_a_network_whose_updates_are_zeroed_has_not_learned(monkeypatch, quick_compile):
+def test_a_network_whose_updates_are_zeroed_has_not_learned(monkeypatch):
     def idle(name, budget):
         return dataclasses.replace(trainer(name, budget), optimizer=optax.set_to_zero())
 

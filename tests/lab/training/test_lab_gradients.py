@@ -28,7 +28,7 @@ from experiments.tasks.adding import Adding
 from recurrent import online
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 PADDED = Adding(num_steps=10, variant="pascanu", num_evaluation=12)
 LENGTH = PADDED.sample(jax.random.key(0), 1).inputs.shape[0]
@@ -196,6 +196,7 @@ def test_a_rule_that_cannot_run_the_cell_is_one_line(flags, complaint, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.optimised
 @pytest.mark.medium
 def test_a_run_by_random_signs_goes_on_to_the_bit(tmp_path):
     flags = ("--gradient", "uoro", "--num-updates", "20")

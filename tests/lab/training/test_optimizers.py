@@ -54,6 +54,7 @@ def config_of(**options) -> AddingConfig:
     return AddingConfig(**{"learning_rate": RATE, "num_updates": UPDATES, **options})
 
 
+@pytest.mark.optimised
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
 @pytest.mark.parametrize("rule", ["adam", "rmsprop", "sgd"])

@@ -31,7 +31,7 @@ from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = [pytest.mark.optimised, pytest.mark.usefixtures("compile_once")]
 
 PADDED = Adding(num_steps=10, variant="pascanu", num_evaluation=12)
 

@@ -20,7 +20,7 @@ from experiments.tasks.criteria import SquaredErrorBelow
 from recurrent import losses
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = [pytest.mark.optimised, pytest.mark.usefixtures("compile_once")]
 
 CHUNK, NUM_CHUNKS, STREAMS = 3, 4, 2
 

@@ -20,7 +20,7 @@ from experiments.tasks.base import Batch
 from experiments.tasks.criteria import SquaredErrorBelow, Streak
 
 pytest_plugins = ["lab_fixtures"]
-pytestmark = pytest.mark.usefixtures("compile_once")
+pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_every_solver_meets_cells_that_it_can_run():
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_the_contract(name, quick_compile):
+def test_the_contract(name):
     check_cell(CELLS[name], reference=reference(name), solvers=())
 
 
@@ -84,20 +84,20 @@ def check_verdicts(name, solvers):
 
 @pytest.mark.medium
 @pytest.mark.parametrize("name", CELLS)
-def test_the_contract_with_solvers(name, quick_compile):
+def test_the_contract_with_solvers(name):
     """A cell of each structure with every solver, every other cell with one: a solver sees the contract alone."""
     check_verdicts(name, solvers_for(name))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CELLS)
-def test_the_contract_with_every_solver(name, quick_compile):
+def test_the_contract_with_every_solver(name):
     check_verdicts(name, SOLVERS)
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize("name", CELLS)
-def test_second_derivatives(name, float64, quick_compile):
+def test_second_derivatives(name, float64):
     """A Hessian times a vector: by forward over reverse, by reverse over reverse, and by differences of gradients."""
     cell, rng = CELLS[name], np.random.default_rng(3)
     params = numpy(cell.init(jax.random.key(0)))

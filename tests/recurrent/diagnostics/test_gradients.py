@@ -69,7 +69,7 @@ def brute_force(cell, params, xs, mask, reset):
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_against_brute_force_with_masks_and_resets(name, float64, quick_compile):
+def test_against_brute_force_with_masks_and_resets(name, float64):
     cell = CELLS[name]
     params, xs = example(cell)
     mask = jnp.array([[1, 1], [1, 0], [0, 1], [1, 1], [1, 1]], bool)
@@ -186,7 +186,7 @@ def ratio(cell, field=None):
     return float(np.median([measure(jax.random.key(seed)) for seed in range(3)]))
 
 
-def test_what_initialisations_do_to_the_gradient_over_a_hundred_steps(quick_compile):
+def test_what_initialisations_do_to_the_gradient_over_a_hundred_steps():
     uniform = {"input_init": "uniform", "recurrent_init": "uniform"}
     assert ratio(rec.Elman(2, 64, **uniform)) < 1e-10
     assert 1e-5 < ratio(rec.Elman(2, 64)) < 1e-1

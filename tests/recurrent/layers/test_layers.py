@@ -18,7 +18,7 @@ from recurrent.testing.oracle import at
 from recurrent.wrappers.dropout import variational_dropout
 
 # one dtype throughout: what runs once need not be compiled again
-pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
+pytestmark = pytest.mark.usefixtures("float64")
 
 LAYERS = {
     "stack": rec.stack(rec.LSTM(3, 4), rec.GRU(4, 2)),

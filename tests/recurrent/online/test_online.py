@@ -17,12 +17,12 @@ FAST = {"lstm": rec.LSTM(3, 4), "lru": AWKWARD["lru"]}
 
 
 @pytest.mark.parametrize("name", FAST)
-def test_rtrl_is_the_gradient_of_unroll_with_masks_and_resets(name, float64, quick_compile):
+def test_rtrl_is_the_gradient_of_unroll_with_masks_and_resets(name, float64):
     case = example(FAST[name], batch=(2,), flags=True, noisy=True)
     assert_close(found(case, online.RTRL()), exact(case))
 
 
-def test_rtrl_carries_the_influence_of_a_learned_start_over_resets(float64, quick_compile):
+def test_rtrl_carries_the_influence_of_a_learned_start_over_resets(float64):
     case = example(AWKWARD["learned_start"], batch=(2,), flags=True)
     result = found(case, online.RTRL())
     assert_close(result, exact(case))
@@ -74,7 +74,7 @@ def hs97_traces(cell, params, xs, error_of):
     return gradient
 
 
-def test_the_rule_of_1997_is_a_cut_gradient_and_forward_traces(float64, quick_compile):
+def test_the_rule_of_1997_is_a_cut_gradient_and_forward_traces(float64):
     cell = AWKWARD["hs97"]
     case = example(cell, steps=12)
     target = np.asarray(case.target)

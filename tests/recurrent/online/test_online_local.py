@@ -70,7 +70,7 @@ def snap_oracle(case, units):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_snap_1_is_rtrl_with_all_but_a_parameters_own_unit_left_out(name, float64, quick_compile):
+def test_snap_1_is_rtrl_with_all_but_a_parameters_own_unit_left_out(name, float64):
     case = example(LOCAL[name], batch=(), flags=True)
     _, grads, _ = found(case, online.SnAp1())
     assert_close(grads, snap_oracle(case, 4))
@@ -78,7 +78,7 @@ def test_snap_1_is_rtrl_with_all_but_a_parameters_own_unit_left_out(name, float6
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_e_prop_is_the_gradient_of_the_cell_cut_outside_its_local_fields(name, float64, quick_compile):
+def test_e_prop_is_the_gradient_of_the_cell_cut_outside_its_local_fields(name, float64):
     cell = LOCAL[name]
     case = example(cell, batch=(2,), flags=True)
     result = found(case, online.EProp())
@@ -95,7 +95,7 @@ def test_local_rules_are_exact_where_no_unit_sees_another(rule, float64):
     assert_close(found(case, rule), exact(case))
 
 
-def test_snap_1_is_exact_while_the_recurrent_matrix_is_diagonal(float64, quick_compile):
+def test_snap_1_is_exact_while_the_recurrent_matrix_is_diagonal(float64):
     """Its off-diagonal entries too: each acts on one unit, and no unit passes anything on."""
     case = example(LOCAL["elman"], batch=(2,), flags=True)
     diagonal = case.params._replace(w_h=jnp.diag(jnp.array([0.9, -0.5, 0.3, 0.7])))
@@ -111,7 +111,7 @@ def declares_units(name):
 
 @pytest.mark.medium
 @pytest.mark.parametrize("name", [name for name in rec.CELLS if declares_units(name)])
-def test_a_cell_that_declares_units_keeps_to_them(name, float64, quick_compile):
+def test_a_cell_that_declares_units_keeps_to_them(name, float64):
     """Whole Jacobians of one step: parameters act on their own unit, local fields stay inside theirs."""
     cell = rec.CELLS[name](3, 4)
     case = example(cell, steps=1, given_state=True)

@@ -41,14 +41,14 @@ def one_way_in_minutes():
 
 
 @pytest.mark.parametrize(("name", "options"), [*one_way_in_minutes()])
-def test_rtrl_is_the_gradient_of_unroll(name, options, float64, quick_compile):
+def test_rtrl_is_the_gradient_of_unroll(name, options, float64):
     case = example(CELLS[name], **options)
     assert_close(found(case, online.RTRL()), exact(case))
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize(("k1", "k2"), [(2, 3), (3, 3), (2, 5), (4, 20)])
-def test_truncated_windows(k1, k2, float64, quick_compile):
+def test_truncated_windows(k1, k2, float64):
     """Each loss goes back to the start of its own window, and no further."""
     case = example(AWKWARD["learned_start"], batch=(2,), flags=True)
     # no reset late in a sequence: it would hide where windows begin
@@ -76,7 +76,7 @@ def test_truncated_windows(k1, k2, float64, quick_compile):
 
 
 @pytest.mark.medium
-def test_the_whole_length_as_one_window_is_bptt(float64, quick_compile):
+def test_the_whole_length_as_one_window_is_bptt(float64):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True, given_state=True)
     length = len(case.xs)
     for rule in (online.BPTT(), online.Truncated(length, length)):
@@ -128,6 +128,7 @@ def temporary_bytes(cell, rule, num_steps):
     return jax.jit(run).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.optimised
 @pytest.mark.medium
 @pytest.mark.parametrize("rule", [online.UORO(), online.RTRL(), online.EProp(), online.SnAp1()], ids=str)
 def test_memory_does_not_grow_with_time(rule):
@@ -139,7 +140,7 @@ def test_memory_does_not_grow_with_time(rule):
 
 @pytest.mark.medium
 @pytest.mark.parametrize("rule", [online.RTRL(), online.EProp(), online.Truncated(2, 3)], ids=str)
-def test_no_steps(rule, float64, quick_compile):
+def test_no_steps(rule, float64):
     case = example(rec.LSTM(3, 4), batch=(2,), given_state=True)
     start, xs = case.options["state"], case.xs[:0]
     result = online.gradient(case.cell, case.params, xs, lambda t, y: jnp.sum(y), rule=rule, state=start)
@@ -149,7 +150,7 @@ def test_no_steps(rule, float64, quick_compile):
 
 
 @pytest.mark.medium
-def test_compare_measures_direction_and_size(float64, quick_compile):
+def test_compare_measures_direction_and_size(float64):
     case = example(rec.LSTM(3, 4), batch=(2,), flags=True)
     rules = (online.RTRL(), online.EProp())
 

@@ -48,7 +48,7 @@ def close(found, expected, tolerance):
 @pytest.mark.parametrize(
     "kind", [kind if kind == "full" else pytest.param(kind, marks=pytest.mark.medium) for kind in KINDS]
 )
-def test_values_and_gradients_are_those_of_the_scan(kind, float64, quick_compile):
+def test_values_and_gradients_are_those_of_the_scan(kind, float64):
     """Over two windows and a rest, with masks and resets; by the diagonal Jacobian too, whose adjoint is exact."""
     params, xs = in_float64(LSTM), inputs(50)
 
@@ -62,7 +62,7 @@ def test_values_and_gradients_are_those_of_the_scan(kind, float64, quick_compile
 
 @pytest.mark.medium
 @pytest.mark.parametrize("kind", ["full", "diagonal"])
-def test_forward_and_second_derivatives(kind, float64, quick_compile):
+def test_forward_and_second_derivatives(kind, float64):
     cell = rec.GRU(3, 2)
     params, xs = in_float64(cell), inputs(12)
     direction = jax.tree.map(jnp.ones_like, params)
@@ -77,7 +77,7 @@ def test_forward_and_second_derivatives(kind, float64, quick_compile):
     close(compiled(params, KINDS[kind]), compiled(params, rec.Sequential()), 1e-9)
 
 
-def test_damping_minimises_what_it_says(float64, quick_compile):
+def test_damping_minimises_what_it_says(float64):
     rng = np.random.default_rng(0)
     steps, size, damping = 7, 3, 0.3
     f, r = rng.normal(size=(steps, size, size)), rng.normal(size=(steps, size))
@@ -97,7 +97,7 @@ def chaotic():
     return cell, params._replace(w_h=4 * params.w_h, w_x=0.1 * params.w_x)
 
 
-def test_failure_is_loud(float64, quick_compile):
+def test_failure_is_loud(float64):
     cell, params = chaotic()
     xs = inputs(256)
 
@@ -110,7 +110,7 @@ def test_failure_is_loud(float64, quick_compile):
     assert np.isnan(value) and all(np.isnan(leaf).all() for leaf in gradient)
 
 
-def test_a_sequence_that_fails_leaves_the_others_alone(float64, quick_compile):
+def test_a_sequence_that_fails_leaves_the_others_alone(float64):
     cell, params = chaotic()
     xs = inputs(128).at[:, 0].set(0.0)  # at rest: zeros are its trajectory
     solve = jax.jit(lambda p, x: rec.solve_report(cell, p, x, solver=rec.Newton(max_iters=3)))
@@ -121,7 +121,7 @@ def test_a_sequence_that_fails_leaves_the_others_alone(float64, quick_compile):
 
 
 @pytest.mark.parametrize("reverse", [True, pytest.param(False, marks=pytest.mark.medium)])
-def test_a_good_guess_saves_iterations(reverse, float64, quick_compile):
+def test_a_good_guess_saves_iterations(reverse, float64):
     params, xs = in_float64(LSTM), inputs(30)
     options = {"reverse": reverse, **flags(30)}
 
@@ -169,7 +169,7 @@ def test_a_wrong_argument_is_named(build, message):
         build()
 
 
-def test_agreement_in_float32(quick_compile):
+def test_agreement_in_float32():
     params, xs = LSTM.init(jax.random.key(0)), inputs(64)
     solver = rec.Newton(32)
     solved = jax.jit(lambda p, x: rec.unroll(LSTM, p, x, solver=solver))(params, xs)
@@ -183,7 +183,7 @@ ROUND = dict(zip(("zoneout_lstm", "lru", "hs97", "learned_start"), KINDS, strict
 
 @pytest.mark.medium
 @pytest.mark.parametrize(("name", "kind"), [*ROUND.items()])
-def test_awkward_cells(name, kind, quick_compile):
+def test_awkward_cells(name, kind):
     """Complex states, blocks, matrix exponentials, learned starts and noise, each by another kind."""
     assert check_cell(AWKWARD[name], solvers=(KINDS[kind],))[KINDS[kind]] == "ok"
 
@@ -197,7 +197,7 @@ def test_awkward_cells(name, kind, quick_compile):
         *(("exprnn", kind) for kind in ("full", "diagonal")),
     ],
 )
-def test_awkward_cells_by_every_kind(name, kind, quick_compile):
+def test_awkward_cells_by_every_kind(name, kind):
     assert check_cell(AWKWARD[name], solvers=(KINDS[kind],))[KINDS[kind]] == "ok"
 
 

@@ -166,7 +166,7 @@ def test_a_solver_asked_for_by_name_refuses_by_name():
     [(LSTM, rec.Checkpointed(4)), (LRU, rec.Associative(4))],
     ids=lambda value: type(value).__name__,
 )
-def test_one_cell_for_every_other_solver(cell, solver, quick_compile):
+def test_one_cell_for_every_other_solver(cell, solver):
     """All solvers on a cell of each structure are in the medium lane, on all cells in the slow one: `test_cells`."""
     assert check_cell(cell, solvers=(solver,))[solver] == "ok"
 
@@ -198,7 +198,7 @@ def differences(cell, solver, num_steps, dtype, reverse=False):
     [(LSTM, rec.Checkpointed()), *((cell, rec.Associative(16)) for cell in LINEAR.values())],
     ids=lambda value: type(value).__name__,
 )
-def test_agreement_in_float32(cell, solver, quick_compile):
+def test_agreement_in_float32(cell, solver):
     assert max(jax.tree.leaves(differences(cell, solver, 64, jnp.float32))) < 1e-4
 
 
@@ -218,13 +218,13 @@ def one_direction_in_minutes():
 
 
 @pytest.mark.parametrize(("cell", "solver", "reverse"), [*one_direction_in_minutes()], ids=str)
-def test_agreement_over_many_steps(cell, solver, reverse, float64, quick_compile):
+def test_agreement_over_many_steps(cell, solver, reverse, float64):
     assert max(jax.tree.leaves(differences(cell, solver, 256, jnp.float64, reverse))) < 1e-10
 
 
 @pytest.mark.medium
 @pytest.mark.parametrize("num_steps", [512, 4096])
-def test_agreement_of_a_linear_cell_over_very_many_steps(num_steps, float64, quick_compile):
+def test_agreement_of_a_linear_cell_over_very_many_steps(num_steps, float64):
     assert (
         max(jax.tree.leaves(differences(LRU, rec.Associative(), num_steps, jnp.float64))) < 1e-14 * num_steps
     )

@@ -16,7 +16,7 @@ from recurrent.wrappers.dropout import dropout, variational_dropout
 
 KEY = jax.random.key(3)
 # one dtype and few shapes throughout: what runs once need not be compiled again
-pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def example(cell, steps=7, batch=3):

@@ -17,7 +17,7 @@ CELLS = {
     "gru, reset after": rec.GRU(3, 4),
     "gru, reset before": rec.GRU(3, 4, reset="before"),
 }
-pytestmark = pytest.mark.usefixtures("float64", "quick_compile")
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def example(cell, steps=7, batch=3):

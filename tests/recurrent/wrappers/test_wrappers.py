@@ -180,7 +180,7 @@ def test_hold_is_constant_within_segments():
 
 @pytest.mark.medium
 @pytest.mark.parametrize("name", ["lstm", "lru", "zoneout"])
-def test_residual_cells_keep_the_contract(name, quick_compile):
+def test_residual_cells_keep_the_contract(name):
     cell = {
         "lstm": residual(rec.LSTM(4, 4)),
         "lru": residual(LRU(2, 4)),

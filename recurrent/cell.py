@@ -83,6 +83,11 @@ class Recurrence(abc.ABC):
         """Whether ``project`` takes `Noisy` inputs."""
         return False
 
+    @property
+    def uses_key(self) -> bool:
+        """Whether `recurrent.unroll` draws anything from a key; a layer that does not say counts as one that does."""
+        return True
+
 
 class Cell(Recurrence):
     """One step of a recurrence. A subclass is a frozen dataclass.
@@ -175,6 +180,11 @@ class Cell(Recurrence):
         """Whether the cell draws `noise`, so that ``project`` takes `Noisy` inputs."""
         return type(self).noise is not Cell.noise
 
+    @property
+    def uses_key(self) -> bool:
+        """Where the cell draws `noise`."""
+        return self.is_stochastic
+
 
 class Layer(Recurrence):
     """A recurrence that goes its own way through `recurrent.unroll`; most layers need whole sequences.
@@ -217,6 +227,11 @@ class LayerAround(Layer):
     def output_shape(self) -> Shape:
         """The output shape of the wrapped cell."""
         return self.cell.output_shape
+
+    @property
+    def uses_key(self) -> bool:
+        """Where the wrapped cell does; a layer that draws something itself says so."""
+        return self.cell.uses_key
 
     def init(self, key: Key) -> Any:
         """The parameters of the wrapped cell."""

@@ -36,8 +36,7 @@ class NNXModel:
     Parameters are a nested dictionary by attribute: ``{"dense": {"bias": ..., "kernel": ...}}``. What is random
     (``nnx.Dropout(rate, rngs=rngs)``, or a stream that the module keeps, ``self.rngs = rngs.fork()``) is drawn from
     the key of `apply` alone. A key puts the module in training mode, none in evaluation, as ``module.train()`` and
-    ``module.eval()`` do: a module with a noisy cell has an attribute ``deterministic = False`` of its own, and calls
-    it with ``key=None if self.deterministic else self.rngs()``.
+    ``module.eval()`` do; a `recurrent.nnx.Recurrent` follows both.
 
     Raises:
         ValueError: the module keeps something besides parameters and random streams, such as running averages.

@@ -76,6 +76,11 @@ class Bidirectional(Layer):
         merged = jax.eval_shape(lambda: self._merge(outputs(self.forward), outputs(self.backward)))
         return arrays.tree_shape(merged)
 
+    @property
+    def uses_key(self) -> bool:
+        """Where a direction uses one."""
+        return self.forward.uses_key or self.backward.uses_key
+
     def init(self, key: Key) -> BidirectionalParams:
         """The parameters of both directions, each drawn from its own key."""
         key_forward, key_backward = jax.random.split(key)

@@ -50,6 +50,11 @@ class Stack(Layer):
         """The shape of one output, that of the highest part."""
         return self.parts[-1].output_shape
 
+    @property
+    def uses_key(self) -> bool:
+        """Where there is dropout between parts, or a part uses one."""
+        return self.dropout > 0 or any(part.uses_key for part in self.parts)
+
     def init(self, key: Key) -> tuple[Any, ...]:
         """The parameters of all parts, each drawn from its own key."""
         keys = jax.random.split(key, len(self.parts))

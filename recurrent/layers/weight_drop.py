@@ -71,6 +71,11 @@ class WeightDrop(LayerAround):
         weight_drop(params, None, self.rate, self.names)
 
     @property
+    def uses_key(self) -> bool:
+        """Where weights are dropped, or the wrapped cell uses one."""
+        return self.rate > 0 or self.cell.uses_key
+
+    @property
     def has_step(self) -> bool:
         """Whether the wrapped cell has one."""
         return self.cell.has_step

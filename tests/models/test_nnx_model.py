@@ -6,7 +6,18 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from token_classifier import TOKENS, WIDTH, Classifier, MoreOnes, Tagger, attend, by_hand, double
+from token_classifier import (
+    TOKENS,
+    WIDTH,
+    Classifier,
+    MoreOnes,
+    Tagger,
+    attend,
+    both,
+    by_hand,
+    cell_params,
+    double,
+)
 from trainers import assert_close, compiled, predict, without_key
 
 import recurrent as rec
@@ -188,7 +199,7 @@ def test_state_gradients_are_those_of_one_layer(params, batch, index):
     model = WatchedNNXModel(Classifier, watched=f"layers.{index}")
     found = jax.jit(model.state_gradients, static_argnums=2)(params, batch, TASK.loss)
     xs = params["embed"]["embedding"][batch.inputs]
-    low, high = (params["layers"][i]["params"] for i in (0, 1))
+    low, high = both(params)
 
     def above(ys):
         if index == 0:
@@ -216,7 +227,8 @@ def test_state_gradients_of_a_module_that_carries():
     batch = Batch(tokens, jnp.zeros((4, 3), int), jnp.ones((4, 3)))
     found = model.state_gradients(params, batch, lambda ys, batch: (jnp.sum(ys[..., 0] * batch.weights), 1.0))
     # what is watched is the last step: the state that it reads has the gradient of one step
-    cell, own = rec.LSTM(WIDTH, WIDTH), params["recurrent"]["params"]
+    cell = rec.LSTM(WIDTH, WIDTH)
+    own = cell_params(cell, params["recurrent"]["params"])
     xs, kernel = params["embed"]["embedding"][tokens], params["dense"]["kernel"]
     before, _ = rec.unroll(cell, own, xs[:3])
     weights = cell.prepare(own)

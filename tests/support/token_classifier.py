@@ -46,10 +46,21 @@ def attend(scores: Any, ys: Any, mask: Any) -> Any:
     return jnp.einsum("tb,tbh->bh", weights, ys)
 
 
+def cell_params(cell: Any, given: Any) -> Any:
+    """The parameters of a cell from the dictionary that a split module has of them."""
+    return type(jax.eval_shape(cell.init, jax.random.key(0)))(**given)
+
+
+def both(params: Any) -> list[Any]:
+    """The parameters of a `Classifier`'s two cells."""
+    cells = enumerate((LOW, HIGH))
+    return [cell_params(cell, params["layers"][index]["params"]) for index, cell in cells]
+
+
 def by_hand(params: Any, batch: Batch) -> Any:
     """What a `Classifier` computes in evaluation, without flax."""
     xs = params["embed"]["embedding"][batch.inputs]
-    low, high = (params["layers"][index]["params"] for index in (0, 1))
+    low, high = both(params)
     ys = rec.unroll(HIGH, high, rec.unroll(LOW, low, xs, mask=batch.mask)[1], mask=batch.mask)[1]
     scores = ys @ params["scores"]["kernel"] + params["scores"]["bias"]
     return attend(scores[..., 0], ys, batch.mask) @ params["dense"]["kernel"] + params["dense"]["bias"]

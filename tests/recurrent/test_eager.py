@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from awkward_cells import AWKWARD
 from broken_cells import Leaky
-from every_cell import CELLS
+from every_cell import CELLS, ELSEWHERE, SMALL
 
 import recurrent as rec
+from recurrent.testing.contract import SOLVERS
 from recurrent.testing.oracle import inputs
 
 LSTM, LRU, STACK = rec.LSTM(3, 4), rec.LRU(3, 4), rec.stack(rec.GRU(3, 4), rec.LSTM(4, 4), dropout=0.5)
 ZONEOUT = AWKWARD["zoneout_lstm"]
-EVERY_CALL_COMPILES = pytest.mark.xfail(strict=True, reason="outside jit, every call compiles its scan anew")
 MASK = jnp.arange(5)[:, None] < jnp.array([5, 3])
 RESET = jnp.zeros((5, 2), bool).at[2, 1].set(True)
 
@@ -70,16 +70,29 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=EVERY_CALL_COMPILES if name != "lru, associative" else ()) for name in RUNS],
-)
+@pytest.mark.parametrize("name", RUNS)
 def test_a_second_call_compiles_nothing(name, compilations):
     cell, options = RUNS[name]
     check_compiled_once(compilations, cell, **options)
 
 
-@EVERY_CALL_COMPILES
+@pytest.mark.medium
+@pytest.mark.parametrize("name", [*CELLS, *ELSEWHERE])
+def test_a_second_call_of_any_cell_compiles_nothing(name, compilations):
+    """Each with one solver, going round: a solver sees the contract alone."""
+    cells = {**SMALL, **CELLS}
+    cell = cells[name]
+    able = [
+        solver
+        for solver in SOLVERS
+        if cell in CELLS.values()
+        and not isinstance(solver, rec.Newton)
+        and (cell.has_linear_form or not isinstance(solver, rec.Associative))
+    ]
+    solver = able[list(cells).index(name) % len(able)] if able else rec.AUTO
+    check_compiled_once(compilations, cell, solver=solver)
+
+
 def test_state_gradients_and_streams_are_compiled_once(compilations):
     # its `prepare` goes through a scan of its own
     cell = CELLS["eunn fft"]
@@ -110,14 +123,14 @@ def test_within_a_program_of_the_users_nothing_is_nested():
     jax.tree.map(np.testing.assert_array_equal, run(params, xs), jax.jit(run)(params, xs))
 
 
-@EVERY_CALL_COMPILES
 def test_parameters_of_numpy_and_equal_cells_are_one_program(compilations):
-    params, xs = jax.tree.map(np.asarray, LSTM.init(jax.random.key(0))), np.ones((5, 2, 3), np.float32)
-    first = rec.unroll(rec.LSTM(3, 4), params, jnp.asarray(xs))
+    given = LSTM.init(jax.random.key(0)), jnp.ones((5, 2, 3))
+    first = rec.unroll(rec.LSTM(3, 4), *given)
+    params, _ = jax.tree.map(np.asarray, given)
     compilations.clear()
-    second = rec.unroll(rec.LSTM(3, 4), jax.tree.map(jnp.asarray, params), xs)
-    jax.tree.map(np.testing.assert_array_equal, first, second)
+    second = rec.unroll(rec.LSTM(3, 4), params, jnp.ones((5, 2, 3)))
     assert not compilations
+    jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,18 +143,8 @@ class Listed(Leaky):
 @pytest.mark.parametrize(
     ("cell", "options", "message"),
     [
-        pytest.param(
-            LSTM,
-            {"solver": [rec.AUTO]},
-            "solver: expected a value that hashes, got",
-            marks=pytest.mark.xfail(strict=True, reason="another message"),
-        ),
-        pytest.param(
-            Listed(),
-            {},
-            "cell: expected a value that hashes, got Listed",
-            marks=pytest.mark.xfail(strict=True, reason="a TypeError from the cache of parameter shapes"),
-        ),
+        (LSTM, {"solver": [rec.AUTO]}, "solver: expected a value that hashes, got"),
+        (Listed(), {}, "cell: expected a value that hashes, got Listed"),
         (LSTM, {"xs": jnp.ones((5, 2, 4))}, r"xs: expected shape \(\.\.\., 3\), got \(5, 2, 4\)"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray, PyTree
 
 __all__ = [
@@ -73,13 +74,13 @@ def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array
 
 
 def is_shape(node: Any) -> bool:
-    """Whether a node of a `Shape` is the shape of one array: a plain tuple of ints."""
-    return type(node) is tuple and all(isinstance(size, int) for size in node)
+    """Whether a node of a `Shape` is the shape of one array: a plain tuple of ints, NumPy's too."""
+    return type(node) is tuple and all(isinstance(size, int | np.integer) for size in node)
 
 
 def shape_leaves(shape: Shape) -> list[tuple[int, ...]]:
     """The tuples of a `Shape`, in the order of the pytree."""
-    return jax.tree.leaves(shape, is_leaf=is_shape)
+    return [tuple(map(int, sizes)) for sizes in jax.tree.leaves(shape, is_leaf=is_shape)]
 
 
 def tree_shape(tree: PyTree) -> Shape:

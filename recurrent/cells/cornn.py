@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["CoRNN", "CoRNNParams", "CoRNNState", "CoRNNWeights"]
 
@@ -62,14 +63,15 @@ class CoRNN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 0.042
     gamma: float | int = 2.7
     epsilon: float | int = 4.7
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         for name in ("gamma", "epsilon"):

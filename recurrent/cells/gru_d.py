@@ -28,6 +28,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["GRUD", "GRUDInput", "GRUDParams", "GRUDState", "GRUDWeights", "time_since_observed"]
 
@@ -109,14 +110,15 @@ class GRUD(Cell):
     ([0.0, 0.0], True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     mean: float | int | tuple[float | int, ...] = 0.0
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if isinstance(self.mean, tuple) and len(self.mean) != self.input_size:
             raise ValueError(f"mean: expected {self.input_size} numbers or one, got {len(self.mean)}")
         initializers.check("input_init", self.input_init)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["HS97", "HS97BiasParams", "HS97Params", "HS97State", "HS97Weights"]
 
@@ -82,9 +83,9 @@ class HS97(Cell):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    block_size: int = 1
+    input_size: Size
+    hidden_size: Size
+    block_size: Size = 1
     bias: str = "none"
     input_gate_bias: tuple[float | int, ...] = ()
     output_gate_bias: tuple[float | int, ...] = ()
@@ -92,6 +93,7 @@ class HS97(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         check_blocks(self.hidden_size, self.block_size)
         if self.bias not in BIASES:
             raise ValueError(f"bias: expected {', '.join(BIASES)}, got {self.bias!r}")
@@ -156,7 +158,7 @@ class HS97(Cell):
 
 def check_blocks(hidden_size: int, block_size: int) -> None:
     """ValueError where the cells are not whole blocks."""
-    if block_size < 1 or hidden_size % block_size:
+    if hidden_size % block_size:
         raise ValueError(f"block_size: expected a divisor of hidden_size {hidden_size}, got {block_size}")
 
 

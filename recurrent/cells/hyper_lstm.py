@@ -32,6 +32,7 @@ from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.layer_norm_lstm import normalize
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["HyperLSTM", "HyperLSTMParams", "HyperLSTMState", "HyperLSTMWeights", "LayerNormHyperLSTMParams"]
 
@@ -126,10 +127,10 @@ class HyperLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    small_size: int = 64
-    embedding_size: int = 4
+    input_size: Size
+    hidden_size: Size
+    small_size: Size = 64
+    embedding_size: Size = 4
     layer_norm: bool = True
     epsilon: float | int = 1e-3
     forget_bias: float | int = 1.0
@@ -138,9 +139,7 @@ class HyperLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        for field in ("small_size", "embedding_size"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}: expected a positive integer, got {getattr(self, field)}")
+        super().__post_init__()
         if self.epsilon <= 0.0:
             raise ValueError(f"epsilon: expected a positive number, got {self.epsilon}")
         initializers.check("input_init", self.input_init)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["LEM", "LEMParams", "LEMState"]
 
@@ -53,12 +54,13 @@ class LEM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 1.0
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if not 0 < self.dt <= 1:
             raise ValueError(f"dt: expected a number in (0, 1], got {self.dt}")
 

@@ -26,6 +26,7 @@ from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMParams, LSTMState, PeepholeLSTMParams
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["FullGateParams", "FullGateState", "LSTMForm", "LSTMVariant"]
 
@@ -117,8 +118,8 @@ class LSTMVariant(Cell):
     ((2, 9), True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     form: LSTMForm = LSTMForm(peepholes=True)
     forget_bias: float | int = 0.0
     input_init: Spec = ("normal", 0.1)
@@ -127,6 +128,7 @@ class LSTMVariant(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         for field in ("input_init", "recurrent_init", "bias_init"):
             initializers.check(field, getattr(self, field))
         if self.forget_bias and not self.form.coupled and "f" not in self.form.gates:

@@ -25,6 +25,7 @@ from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["MultiplicativeLSTM", "MultiplicativeLSTMParams", "MultiplicativeLSTMWeights"]
 
@@ -69,8 +70,8 @@ class MultiplicativeLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     squashing: str = "paper"
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
@@ -78,6 +79,7 @@ class MultiplicativeLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.squashing not in SQUASHINGS:
             raise ValueError(f"squashing: expected {' or '.join(SQUASHINGS)}, got {self.squashing!r}")
         initializers.check("input_init", self.input_init)

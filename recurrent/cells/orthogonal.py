@@ -21,6 +21,7 @@ from jaxtyping import Array, Complex, Float, Inexact
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = [
     "ConstrainedCell",
@@ -111,8 +112,8 @@ class ConstrainedCell(Cell):
     """
 
     recurrent_fields: ClassVar[tuple[str, ...]]
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
 
     @property
     def input_shape(self) -> tuple[int, ...]:

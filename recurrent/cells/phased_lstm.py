@@ -27,6 +27,7 @@ from recurrent.arrays import Key, Shape
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "PeepholePhasedLSTMParams",
@@ -97,8 +98,8 @@ class PhasedLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     peepholes: bool = True
     leak: float | int = 0.001
     log_periods: tuple[float | int, float | int] = (1.0, 3.0)
@@ -110,6 +111,7 @@ class PhasedLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if not 0.0 <= self.leak <= 1.0:
             raise ValueError(f"leak: expected a number in [0, 1], got {self.leak}")
         if self.log_periods[0] > self.log_periods[1]:

@@ -20,6 +20,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["QRNN", "QRNNParams", "QRNNState", "QRNNWeights", "QRNNWindowState"]
 
@@ -75,15 +76,16 @@ class QRNN(Cell):
     [1.0, 1.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     pooling: str = "fo"
-    window: int = 2
+    window: Size = 2
     forget_bias: float | int = 0.0
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.pooling not in BLOCKS:
             raise ValueError(f"pooling: expected {' or '.join(BLOCKS)}, got {self.pooling!r}")
         if self.window not in (1, 2):

@@ -27,6 +27,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["SLSTM", "SLSTMParams", "SLSTMState", "SLSTMWeights"]
 
@@ -78,14 +79,15 @@ class SLSTM(Cell):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    num_heads: int = 1
+    input_size: Size
+    hidden_size: Size
+    num_heads: Size = 1
     forget_gate: str = "sigmoid"
     recurrent_init: Spec = "zeros"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"

@@ -21,6 +21,7 @@ from jaxtyping import Array, Float
 from recurrent import forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["SRU", "SRULinearParams", "SRULinearState", "SRUParams", "SRUState"]
 
@@ -72,8 +73,8 @@ class SRU(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     peepholes: bool = True
     highway_bias: float | int = 0.0
 

@@ -26,6 +26,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["StackRNN", "StackRNNParams", "StackRNNState", "StackRNNWeights"]
 
@@ -74,18 +75,17 @@ class StackRNN(Cell):
     [[-1.0, -1.0, -1.0, -1.0]]
     """
 
-    input_size: int
-    hidden_size: int
-    num_stacks: int = 10
-    depth: int = 2
-    capacity: int = 20
+    input_size: Size
+    hidden_size: Size
+    num_stacks: Size = 10
+    depth: Size = 2
+    capacity: Size = 20
     noop: bool = True
     weight_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.num_stacks < 1:
-            raise ValueError(f"num_stacks: expected at least 1, got {self.num_stacks}")
+        super().__post_init__()
         if self.capacity < 2:
             raise ValueError(f"capacity: expected at least 2, got {self.capacity}")
         if not 1 <= self.depth <= self.capacity:

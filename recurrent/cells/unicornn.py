@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["UnICORNN", "UnICORNNParams", "UnICORNNState", "UnICORNNWeights"]
 
@@ -63,13 +64,14 @@ class UnICORNN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 0.19
     alpha: float | int = 30.65
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         if self.alpha < 0:

@@ -44,7 +44,6 @@ def refused(build, name, value):
         build()
 
 
-@pytest.mark.xfail(strict=True, reason="sizes of NumPy, and what is no size, fail deep inside JAX")
 @pytest.mark.parametrize("name", rec.CELLS)
 def test_every_integer_of_every_cell(name):
     build = rec.CELLS[name]
@@ -86,7 +85,6 @@ OTHERS = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="sizes of NumPy, and what is no size, fail deep inside JAX")
 @pytest.mark.parametrize("name", OTHERS)
 def test_integers_of_layers_solvers_and_rules(name):
     field, build = OTHERS[name]
@@ -116,7 +114,6 @@ class Summing(rec.Cell):
         return state._replace(h=state.h + jnp.sum(u, axis=-1, keepdims=True) + weights)
 
 
-@pytest.mark.xfail(strict=True, reason="sizes of NumPy, and what is no size, fail deep inside JAX")
 @pytest.mark.parametrize("size", [0, 2])
 def test_a_cell_of_ones_own_may_have_any_shape(size):
     cell = Summing(np.int64(size))

@@ -27,8 +27,10 @@ __all__ = [
     "num_steps",
     "outer",
     "shape_leaves",
+    "spread",
     "tree_shape",
     "where",
+    "zeros",
 ]
 
 Key = PRNGKeyArray
@@ -58,6 +60,25 @@ def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
     if isinstance(old, (int, float)):
         return jax.tree.map(lambda leaf: select(leaf, jnp.asarray(old, leaf.dtype)), new)
     return jax.tree.map(select, new, old)
+
+
+def zeros(count: int, shape: tuple[Any, ...], dtype: Any) -> tuple[Array, ...]:
+    """``count`` arrays of zeros, each with a buffer of its own: a state that shares one cannot be donated.
+
+    >>> h, c = zeros(2, (3,), jnp.float32)
+    >>> h is c
+    False
+    """
+    return tuple(jnp.zeros(shape, dtype) for _ in range(count))
+
+
+def spread(leaf: Inexact[Array, "..."], batch_shape: tuple[Any, ...]) -> Inexact[Array, "..."]:
+    """``leaf`` for each of ``batch_shape`` sequences, in a buffer of its own even where there is one sequence.
+
+    >>> spread(jnp.array([1.0, 2.0]), (3,)).shape
+    (3, 2)
+    """
+    return jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)).copy()
 
 
 def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array, "*b n m"]:

@@ -163,8 +163,7 @@ class ConvLSTM(_Conv):
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, batch_shape: tuple[int, ...]
     ) -> ConvLSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = self._zeros(batch_shape, weights.b)
-        return ConvLSTMState(zeros, zeros)
+        return ConvLSTMState(self._zeros(batch_shape, weights.b), self._zeros(batch_shape, weights.b))
 
     def project(
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, x: Float[Array, "*b height width d"]

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -105,8 +106,7 @@ class CoRNN(Cell):
 
     def initial_state(self, weights: CoRNNWeights, batch_shape: tuple[int, ...]) -> CoRNNState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return CoRNNState(zeros, zeros)
+        return CoRNNState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: CoRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         """What does not depend on the state: x W_x + b."""

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.hs97 import check_blocks, in_turn, spread, squash_input, squash_output, symmetric
@@ -101,8 +102,7 @@ class GersBlock(Cell):
 
     def initial_state(self, weights: GersBlockParams, batch_shape: tuple[int, ...]) -> GersBlockState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return GersBlockState(zeros, zeros)
+        return GersBlockState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: GersBlockParams, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
         """What does not depend on the state: x W_x, with the biases of the gates."""

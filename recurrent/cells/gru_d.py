@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
@@ -154,7 +154,7 @@ class GRUD(Cell):
         """The state before the first step: h = 0, x_last the mean."""
         return GRUDState(
             h=jnp.zeros((*batch_shape, self.hidden_size), weights.mean.dtype),
-            x_last=jnp.broadcast_to(weights.mean, (*batch_shape, self.input_size)),
+            x_last=arrays.spread(weights.mean, batch_shape),
         )
 
     def project(self, weights: GRUDWeights, x: GRUDInput) -> _Drive:

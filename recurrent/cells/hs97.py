@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -138,9 +139,9 @@ class HS97(Cell):
 
     def initial_state(self, weights: HS97Weights, batch_shape: tuple[int, ...]) -> HS97State:
         """The state before the first step: all 0, the gates too, for nothing was emitted yet."""
-        cells = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        gates = jnp.zeros((*batch_shape, self.hidden_size // self.block_size), weights.b.dtype)
-        return HS97State(c=cells, h=cells, i=gates, o=gates)
+        sizes = self.hidden_size, self.hidden_size // self.block_size
+        (c, h), (i, o) = (arrays.zeros(2, (*batch_shape, size), weights.b.dtype) for size in sizes)
+        return HS97State(c=c, h=h, i=i, o=o)
 
     def project(self, weights: HS97Weights, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
         """What does not depend on the state: x W_x + b."""

@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.layer_norm_lstm import normalize
@@ -204,9 +204,8 @@ class HyperLSTM(Cell):
 
     def initial_state(self, weights: HyperLSTMWeights, batch_shape: tuple[int, ...]) -> HyperLSTMState:
         """The state before the first step: all 0."""
-        main = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        small = jnp.zeros((*batch_shape, self.small_size), weights.b.dtype)
-        return HyperLSTMState(main, main, small, small)
+        main = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
+        return HyperLSTMState(*main, *arrays.zeros(2, (*batch_shape, self.small_size), weights.b.dtype))
 
     def project(self, weights: HyperLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b both"]:
         """What does not depend on the state: x W_x, and what x adds to the small network."""

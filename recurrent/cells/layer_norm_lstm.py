@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
@@ -99,8 +99,7 @@ class LayerNormLSTM(Cell):
 
     def initial_state(self, weights: LayerNormLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: LayerNormLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
         """What does not depend on the state: LN(x W_x) + s_h + b."""

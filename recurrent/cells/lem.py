@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -82,8 +83,7 @@ class LEM(Cell):
 
     def initial_state(self, weights: LEMParams, batch_shape: tuple[int, ...]) -> LEMState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LEMState(zeros, zeros)
+        return LEMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: LEMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b four_h"]:
         """What does not depend on the state: x W_x + b."""

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import ForgetBias, Spec
@@ -120,8 +120,7 @@ class LSTM(Cell):
         self, weights: LSTMParams | PeepholeLSTMParams, batch_shape: tuple[int, ...]
     ) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams, x: Float[Array, "*b d"]

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMParams, LSTMState, PeepholeLSTMParams
@@ -172,8 +172,8 @@ class LSTMVariant(Cell):
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, batch_shape: tuple[int, ...]
     ) -> LSTMState | FullGateState:
         """The state before the first step: all 0, the opened gates too."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return FullGateState(*[zeros] * 5) if self.form.full_recurrence else LSTMState(zeros, zeros)
+        kind = FullGateState if self.form.full_recurrence else LSTMState
+        return kind(*arrays.zeros(len(kind._fields), (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, x: Float[Array, "*b d"]

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -203,7 +204,7 @@ class UnitaryCell(ConstrainedCell):
 
     def initial_state(self, weights: UnitaryWeights, batch_shape: tuple[int, ...]) -> UnitaryState:
         """The state before the first step: h = h_0."""
-        return UnitaryState(jnp.broadcast_to(weights.h_0, (*batch_shape, self.hidden_size)))
+        return UnitaryState(arrays.spread(weights.h_0, batch_shape))
 
     def project(self, weights: UnitaryWeights, x: Float[Array, "*b d"]) -> Complex[Array, "*b h"]:
         """What does not depend on the state: x W_x, complex."""

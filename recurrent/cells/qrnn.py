@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms, initializers
+from recurrent import arrays, forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
@@ -127,10 +127,10 @@ class QRNN(Cell):
         self, weights: QRNNWeights, batch_shape: tuple[int, ...]
     ) -> QRNNState | QRNNWindowState:
         """The state before the first step: zeros."""
-        c = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
+        h, c = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
         if self.window == 1:
             return QRNNState(c)
-        return QRNNWindowState(c, c, jnp.zeros((*batch_shape, self.input_size), weights.b.dtype))
+        return QRNNWindowState(h, c, jnp.zeros((*batch_shape, self.input_size), weights.b.dtype))
 
     def project(
         self, weights: QRNNWeights, x: Float[Array, "*b d"]

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
@@ -141,8 +141,7 @@ class SLSTM(Cell):
 
     def initial_state(self, weights: SLSTMWeights, batch_shape: tuple[int, ...]) -> SLSTMState:
         """The state before the first step: h = c = n = m = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return SLSTMState(zeros, zeros, zeros, zeros)
+        return SLSTMState(*arrays.zeros(4, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: SLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b heads head_gates"]:
         """What does not depend on the state: x W_x + b, head by head."""

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms
+from recurrent import arrays, forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -127,8 +127,8 @@ class SRU(Cell):
         self, weights: SRUParams | SRULinearParams, batch_shape: tuple[int, ...]
     ) -> SRUState | SRULinearState:
         """The state before the first step: zeros."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return SRUState(zeros, zeros) if self.peepholes else SRULinearState(zeros)
+        h, c = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
+        return SRUState(h, c) if self.peepholes else SRULinearState(c)
 
     def project(
         self, weights: SRUParams | SRULinearParams, x: Float[Array, "*b d"]

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.sizes import Size
@@ -106,8 +107,7 @@ class UnICORNN(Cell):
 
     def initial_state(self, weights: UnICORNNWeights, batch_shape: tuple[int, ...]) -> UnICORNNState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return UnICORNNState(zeros, zeros)
+        return UnICORNNState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: UnICORNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         """What does not depend on the state: x W_x + b."""

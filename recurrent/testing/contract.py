@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -155,6 +156,7 @@ def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
     judge.finite("init is finite", params)
     state = numpy(cell.initial_state(cell.prepare(device(params)), (BATCH,)))
     judge.finite("the initial state is finite", state)
+    check_buffers(judge, cell, device(params))
     for clause, tree, kind in (
         ("parameters are real and floating", params, jnp.floating),
         ("the state is floating or complex, never integer", state, jnp.inexact),
@@ -164,6 +166,24 @@ def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
                 clause, jnp.issubdtype(leaf.dtype, kind), f"{jax.tree_util.keystr(path)}: {leaf.dtype}"
             )
     return add(params, normal(np.random.default_rng(0), params, 0.1)), state
+
+
+def check_buffers(judge: Judge, cell: Any, params: Any) -> None:
+    """Check that no field of a first state is the memory of another or of a weight, so that it may be donated."""
+    weights = cell.prepare(params)
+    for batch in ((), (2,)):
+        owners = {memory: f"weights{name}" for name, memory in buffers((params, weights))}
+        for name, memory in buffers(cell.initial_state(weights, batch)):
+            clause = "every field of the first state has its own buffer"
+            judge.that(clause, memory not in owners, f"{name} of {batch} shares that of {owners.get(memory)}")
+            owners[memory] = name
+
+
+def buffers(tree: Any) -> Iterator[tuple[str, int]]:
+    """The name and the address of every array that has entries."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        if isinstance(leaf, jax.Array) and leaf.size:
+            yield jax.tree_util.keystr(path), leaf.unsafe_buffer_pointer()
 
 
 def make_case(cell: Any, params: Any, state: Any) -> Case:

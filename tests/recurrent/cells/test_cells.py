@@ -72,7 +72,6 @@ def test_the_contract(name, quick_compile):
     check_cell(CELLS[name], reference=reference(name), solvers=())
 
 
-@pytest.mark.xfail(strict=True, reason="fields share a buffer, with one another or with a weight")
 @pytest.mark.parametrize("name", ["lstm", "hs97", "gru_d", "eunn fft"])
 def test_a_first_state_may_be_donated(name):
     """No field of it is another's memory, nor that of what it was made from."""

@@ -207,7 +207,7 @@ class LinearAttention(Cell):
     def _decay(self, weights: LinearAttentionWeights, z: Float[Array, "*b gates"]) -> Array:
         if weights.b_a is not None:
             a = jnp.exp(jax.nn.log_sigmoid(z + weights.b_a) / TEMPERATURE)
-            return a.reshape(*a.shape[:-1], self.num_heads, -1)
+            return a.reshape(*a.shape[:-1], self.num_heads, a.shape[-1] // self.num_heads)
         exponents = 5.0 + jnp.arange(self.num_heads, dtype=z.dtype)
         fixed = 1.0 - 2.0**-exponents if self.decay == "fixed" else jnp.ones_like(exponents)
         return jnp.broadcast_to(fixed[:, None], (*z.shape[:-1], self.num_heads, 1))

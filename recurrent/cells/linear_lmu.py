@@ -160,5 +160,6 @@ class LinearLMU(Cell):
         u: tuple[Float[Array, "*b memory"], Float[Array, "*b h"]],
     ) -> Float[Array, "*b h"]:
         """What is emitted: tanh(m W_m + x W_x + b)."""
-        flat = state.m.reshape(*state.m.shape[:-2], -1)
+        *batch, channels, order = state.m.shape
+        flat = state.m.reshape(*batch, channels * order)
         return jnp.tanh(flat @ weights.params.w_m + u[1])

@@ -147,7 +147,7 @@ class RGLRU(Cell):
     def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"]) -> RGLRUInputs:
         """What does not depend on the state: the decay, and what is added."""
         v = x @ weights.w_x + weights.b_x
-        parts = v.reshape(*v.shape[:-1], self.blocks, -1)
+        parts = v.reshape(*v.shape[:-1], self.blocks, self.hidden_size // self.blocks)
         z = jnp.einsum("...kp,kpq->...kq", parts, weights.w_gates) + weights.b_gates
         r, i = (gate.reshape(v.shape) for gate in jnp.split(jax.nn.sigmoid(z), 2, axis=-1))
         log_a = -weights.rate * r

@@ -146,14 +146,14 @@ class SLSTM(Cell):
     def project(self, weights: SLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b heads head_gates"]:
         """What does not depend on the state: x W_x + b, head by head."""
         u = x @ weights.w_x + weights.b
-        return u.reshape(*u.shape[:-1], self.num_heads, -1)
+        return u.reshape(*u.shape[:-1], self.num_heads, u.shape[-1] // self.num_heads)
 
     def next_state(
         self, weights: SLSTMWeights, state: SLSTMState, u: Float[Array, "*b heads head_gates"]
     ) -> SLSTMState:
         """The state after one step, by the equations at the head of this module."""
         shape = state.h.shape
-        by_heads = state.h.reshape(*shape[:-1], self.num_heads, -1)
+        by_heads = state.h.reshape(*shape[:-1], self.num_heads, shape[-1] // self.num_heads)
         gates = u + jnp.einsum("...kp,kpq->...kq", by_heads, weights.w_h)
         log_i, f, z, o = (part.reshape(shape) for part in jnp.split(gates, 4, axis=-1))
         kept = FORGET_GATES[self.forget_gate](f) + state.m

@@ -139,7 +139,7 @@ class StackRNN(Cell):
     ) -> StackRNNState:
         """The state after one step, by the equations at the head of this module."""
         batch, stacks = u.shape[:-1], self.num_stacks
-        top = state.s[..., : self.depth].reshape(*batch, -1)
+        top = state.s[..., : self.depth].reshape(*batch, stacks * self.depth)
         h = jax.nn.sigmoid(u + jnp.concatenate([state.h, top], axis=-1) @ weights.w_in)
         actions, pushed = jnp.split(h @ weights.w_out, [stacks * self.num_actions], axis=-1)
         actions = jax.nn.softmax(actions.reshape(*batch, stacks, self.num_actions), axis=-1)

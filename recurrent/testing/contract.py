@@ -24,6 +24,7 @@ from recurrent.solvers.checkpointed import Checkpointed
 from recurrent.solvers.newton.solver import Newton
 from recurrent.solvers.sequential import Sequential
 from recurrent.testing.clauses import BrokenContract, Judge, check_reference, check_sequential, check_solver
+from recurrent.testing.empty import check_empty
 from recurrent.testing.oracle import (
     BATCH,
     MASK,
@@ -121,11 +122,13 @@ def check_solvers(
         reached, outcomes = check_sequential(cell, case, key, has_step)
         if key is None and reference is not None:
             check_reference(cell, reached, outcomes, reference)
+        check_empty(Sequential(), cell, reached, key)
         for solver in SOLVERS if solvers is None else solvers:
             if solver == Sequential():
                 continue
             try:
                 check_solver(solver, cell, reached, key, outcomes)
+                check_empty(solver, cell, reached, key)
                 verdicts[solver] = "ok"
             except Unsupported as reason:
                 verdicts[solver] = f"unsupported: {reason.option}"

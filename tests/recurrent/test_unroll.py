@@ -54,7 +54,6 @@ EMPTY = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="JAX cannot divide the entries of an empty array among axes")
 @pytest.mark.parametrize(
     "name",
     [

@@ -90,6 +90,12 @@ class TwoFields(NamedTuple):
     c: Any
 
 
+class CountsByDividing(Leaky):
+    def project(self, weights, x):
+        u = super().project(weights, x)
+        return u.reshape(*u.shape[:-1], -1)
+
+
 class SharesABuffer(Leaky):
     def initial_state(self, weights, batch_shape):
         return TwoFields(*super().initial_state(weights, batch_shape) * 2)
@@ -242,6 +248,7 @@ BROKEN_CELLS = [
     (Anonymous(), "the state is a NamedTuple"),
     (IntegerState(), "never integer"),
     (WrongAnnotation(), "fields have the shapes of their annotations: a"),
+    (CountsByDividing(), "no sequences"),
     (SharesABuffer(), "every field of the first state has its own buffer"),
     (GivesAwayAParameter(), "every field of the first state has its own buffer"),
     (DriftingDtype(), "next_state keeps shapes and dtypes"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Inexact, PRNGKeyArray, PyTree
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "num_steps",
     "outer",
     "shape_leaves",
+    "spread",
     "tree_shape",
     "where",
+    "zeros",
 ]
 
 Key = PRNGKeyArray
@@ -59,6 +62,25 @@ def where(flag: Bool[Array, "..."], new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(select, new, old)
 
 
+def zeros(count: int, shape: tuple[Any, ...], dtype: Any) -> tuple[Array, ...]:
+    """``count`` arrays of zeros, each with a buffer of its own: a state that shares one cannot be donated.
+
+    >>> h, c = zeros(2, (3,), jnp.float32)
+    >>> h is c
+    False
+    """
+    return tuple(jnp.zeros(shape, dtype) for _ in range(count))
+
+
+def spread(leaf: Inexact[Array, "..."], batch_shape: tuple[Any, ...]) -> Inexact[Array, "..."]:
+    """``leaf`` for each of ``batch_shape`` sequences, in a buffer of its own even where there is one sequence.
+
+    >>> spread(jnp.array([1.0, 2.0]), (3,)).shape
+    (3, 2)
+    """
+    return jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)).copy()
+
+
 def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array, "*b n m"]:
     """The products of all pairs of entries of two vectors, ``[*b, m]`` and ``[*b, n]`` -> ``[*b, m, n]``.
 
@@ -73,13 +95,13 @@ def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array
 
 
 def is_shape(node: Any) -> bool:
-    """Whether a node of a `Shape` is the shape of one array: a plain tuple of ints."""
-    return type(node) is tuple and all(isinstance(size, int) for size in node)
+    """Whether a node of a `Shape` is the shape of one array: a plain tuple of ints, NumPy's too."""
+    return type(node) is tuple and all(isinstance(size, int | np.integer) for size in node)
 
 
 def shape_leaves(shape: Shape) -> list[tuple[int, ...]]:
     """The tuples of a `Shape`, in the order of the pytree."""
-    return jax.tree.leaves(shape, is_leaf=is_shape)
+    return [tuple(map(int, sizes)) for sizes in jax.tree.leaves(shape, is_leaf=is_shape)]
 
 
 def tree_shape(tree: PyTree) -> Shape:

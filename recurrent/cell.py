@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from recurrent import arrays
+from recurrent import arrays, sizes
 from recurrent.arrays import Key, Shape
 
 __all__ = ["Cell", "Layer", "LayerAround", "Noisy", "Recurrence", "Unsupported", "state_vector"]
@@ -42,6 +42,10 @@ class Noisy(NamedTuple):
 
 class Recurrence(abc.ABC):
     """What cells and layers share: parameters, weights, a state before the first step, and event shapes."""
+
+    def __post_init__(self) -> None:
+        """Settle the fields that are annotated `recurrent.sizes.Size`; a subclass with checks of its own calls this."""
+        sizes.settle(self)
 
     @property
     @abc.abstractmethod

@@ -15,6 +15,7 @@ from recurrent.initializers import ForgetBias, Spec
 from recurrent.layers.dilated import Dilated
 from recurrent.layers.stack import Stack, stack
 from recurrent.layers.weight_drop import WeightDrop
+from recurrent.sizes import Size, integer
 from recurrent.wrappers.cut import Cut, cut
 from recurrent.wrappers.dropout import VariationalDropout, variational_dropout
 from recurrent.wrappers.recurrent_dropout import RecurrentDropout, recurrent_dropout
@@ -34,8 +35,8 @@ __all__ = [
 
 
 def zoneout_lstm(
-    input_size: int,
-    hidden_size: int,
+    input_size: Size,
+    hidden_size: Size,
     h: float | int = 0.05,
     c: float | int = 0.5,
     forget_bias: ForgetBias = 1.0,
@@ -53,8 +54,8 @@ def zoneout_lstm(
 
 
 def variational_lstm(
-    input_size: int,
-    hidden_size: int,
+    input_size: Size,
+    hidden_size: Size,
     inputs: float | int = 0.25,
     state: float | int = 0.25,
     forget_bias: ForgetBias = 1.0,
@@ -68,8 +69,8 @@ def variational_lstm(
 
 
 def recurrent_dropout_lstm(
-    input_size: int,
-    hidden_size: int,
+    input_size: Size,
+    hidden_size: Size,
     rate: float | int = 0.25,
     per_sequence: bool = False,
     forget_bias: ForgetBias = 1.0,
@@ -83,8 +84,8 @@ def recurrent_dropout_lstm(
 
 
 def weight_drop_lstm(
-    input_size: int,
-    hidden_size: int,
+    input_size: Size,
+    hidden_size: Size,
     rate: float | int = 0.5,
     forget_bias: ForgetBias = 1.0,
 ) -> WeightDrop:
@@ -101,9 +102,9 @@ def weight_drop_lstm(
 
 
 def hs97_cut(
-    input_size: int,
-    hidden_size: int,
-    block_size: int = 1,
+    input_size: Size,
+    hidden_size: Size,
+    block_size: Size = 1,
     bias: str = "none",
     input_gate_bias: tuple[float | int, ...] = (),
     output_gate_bias: tuple[float | int, ...] = (),
@@ -121,9 +122,9 @@ def hs97_cut(
 
 
 def gated_delta_net(
-    input_size: int,
-    hidden_size: int,
-    num_heads: int = 1,
+    input_size: Size,
+    hidden_size: Size,
+    num_heads: Size = 1,
     negative_eigenvalues: bool = False,
     input_init: Spec = "glorot",
 ) -> DeltaNet:
@@ -135,17 +136,16 @@ def gated_delta_net(
     return DeltaNet(input_size, hidden_size, num_heads, True, negative_eigenvalues, input_init)
 
 
-def _dilated(cell: Any, input_size: int, hidden_size: int, num_layers: int, base: int) -> Stack:
+def _dilated(cell: Any, input_size: Size, hidden_size: Size, num_layers: Size, base: Size) -> Stack:
     """Layers whose dilations are 1, base, base², ..."""
-    if num_layers < 1:
-        raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
+    num_layers, base = integer("num_layers", num_layers, 1), integer("base", base, 1)
     cells: list[Cell] = [
         cell(hidden_size if layer else input_size, hidden_size) for layer in range(num_layers)
     ]
     return stack(*(Dilated(own, base**layer) for layer, own in enumerate(cells)))
 
 
-def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+def dilated_rnn(input_size: Size, hidden_size: Size, num_layers: Size = 3, base: Size = 2) -> Stack:
     """A stack of `Dilated` Elman layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
     Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 3e-3 learns adding of 20 steps here.
@@ -156,7 +156,7 @@ def dilated_rnn(input_size: int, hidden_size: int, num_layers: int = 3, base: in
     return _dilated(Elman, input_size, hidden_size, num_layers, base)
 
 
-def dilated_gru(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+def dilated_gru(input_size: Size, hidden_size: Size, num_layers: Size = 3, base: Size = 2) -> Stack:
     """A stack of `Dilated` GRU layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
     Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 1e-2 solves adding of 20 steps here.
@@ -164,7 +164,7 @@ def dilated_gru(input_size: int, hidden_size: int, num_layers: int = 3, base: in
     return _dilated(GRU, input_size, hidden_size, num_layers, base)
 
 
-def dilated_lstm(input_size: int, hidden_size: int, num_layers: int = 3, base: int = 2) -> Stack:
+def dilated_lstm(input_size: Size, hidden_size: Size, num_layers: Size = 3, base: Size = 2) -> Stack:
     """A stack of `Dilated` LSTM layers, Chang et al. (2017); the dilations are 1, base, base², ...
 
     Learning rate: RMSprop at 1e-3 in the authors' code, see `Dilated`; Adam at 1e-2 learns adding of 20 steps here.

@@ -1,7 +1,8 @@
 """Running a cell one step at a time, as the inputs arrive; the numbers are those of `recurrent.unroll`."""
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import PyTree
@@ -39,12 +40,18 @@ def stream(cell: Cell | Layer, params: PyTree, batch_shape: tuple[int, ...] = ()
     """
     if not cell.has_step:
         raise TypeError(f"{type(cell).__name__} needs whole sequences: it has no step; use recurrent.unroll")
-    weights = jax.jit(cell.prepare)(params)
-
-    def step(state: PyTree, weights: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
-        return cell.step(weights, state, cell.project(weights, Noisy(x, None) if cell.is_stochastic else x))
-
-    compiled = jax.jit(step, donate_argnums=0)
+    weights = _prepared(cell, params)
     # a copy: an initial state may be a parameter, which a step must not take over
     state = jax.tree.map(lambda leaf: leaf.copy(), cell.initial_state(weights, batch_shape))
-    return Stream(state, lambda state, x: compiled(state, weights, x))
+    return Stream(state, lambda state, x: _advanced(cell, state, weights, x))
+
+
+# here, not inside `stream`: a second stream of an equal cell finds what the first one compiled
+@functools.partial(jax.jit, static_argnames="cell")
+def _prepared(cell: Any, params: PyTree) -> Any:
+    return cell.prepare(params)
+
+
+@functools.partial(jax.jit, static_argnames="cell", donate_argnames="state")
+def _advanced(cell: Any, state: Any, weights: Any, x: Any) -> tuple[Any, Any]:
+    return cell.step(weights, state, cell.project(weights, Noisy(x, None) if cell.is_stochastic else x))

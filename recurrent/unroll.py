@@ -58,16 +58,34 @@ def unroll(
     >>> state.c.shape, ys.shape
     ((32, 128), (7, 32, 128))
     """
+    _check_values(cell, solver)
+    run = _unrolled if _is_traced() else _compiled
+    return run(cell, bool(reverse), solver, params, xs, state, mask, reset, key)
+
+
+def _is_traced() -> bool:
+    """Whether this is part of a program that is being made, by `jax.jit` or as the body of a loop."""
+    # a constant is a tracer there, whatever the arguments are, and leaves no trace where it is not used
+    return isinstance(jnp.zeros(()), Tracer)
+
+
+def _unrolled(
+    cell: Any, reverse: bool, solver: Any, params: Any, xs: Any, state: Any, mask: Any, reset: Any, key: Any
+) -> tuple[PyTree, PyTree]:
     batch = _check_inputs(cell, xs, mask, reset)
     if isinstance(cell, Layer):
-        return cell.unroll(
-            params, xs, state=state, mask=mask, reset=reset, reverse=reverse, key=key, solver=solver
-        )
+        flags = {"mask": mask, "reset": reset, "reverse": reverse}
+        return cell.unroll(params, xs, state=state, **flags, key=key, solver=solver)
     if not isinstance(solver, Solver):
         raise ValueError(f"solver: expected a solver such as Sequential(), got {solver!r}")
     problem = _posed(cell, params, xs, batch, state, mask, reset, reverse, key)
     final_state, ys = solver.solve(problem)
     return final_state, _flip(ys) if reverse else ys
+
+
+# For calls outside a program, and their derivatives: a bare scan would be compiled, and kept, at every call, because
+# its body is a new function each time.
+_compiled = jax.jit(_unrolled, static_argnums=(0, 1, 2))
 
 
 def pose(
@@ -82,6 +100,7 @@ def pose(
     key: Key | None = None,
 ) -> Problem:
     """The `Problem` that `unroll` hands to its solver: arguments checked, weights prepared, time turned forward."""
+    _check_values(cell, AUTO)
     batch = _check_inputs(cell, xs, mask, reset)
     return _posed(cell, params, xs, batch, state, mask, reset, reverse, key)
 
@@ -117,9 +136,18 @@ def _flip(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.flip(leaf, axis=0), tree)
 
 
-def _check_inputs(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
+def _check_values(cell: Any, solver: Any) -> None:
+    """ValueError unless cell and solver can be what a compiled program is found by: values that hash."""
     if not isinstance(cell, (Cell, Layer)):
         raise ValueError(f"cell: expected a Cell or a Layer, got {cell!r}")
+    for name, value in (("cell", cell), ("solver", solver)):
+        try:
+            hash(value)
+        except TypeError as error:
+            raise ValueError(f"{name}: expected a value that hashes, got {value!r}: {error}") from error
+
+
+def _check_inputs(cell: Any, xs: PyTree, mask: Any, reset: Any) -> tuple[int, ...]:
     leading = arrays.batch_shape(xs, cell.input_shape)
     if not leading:
         raise ValueError(f"xs: expected a time axis in front of {cell.input_shape}, got no axis there")

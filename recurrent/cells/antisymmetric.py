@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.orthogonal import skew
+from recurrent.sizes import Size
 
 __all__ = ["AntisymmetricRNN", "AntisymmetricRNNParams", "AntisymmetricRNNState", "AntisymmetricRNNWeights"]
 
@@ -60,8 +61,8 @@ class AntisymmetricRNN(Cell):
     [-0.019999..., -0.019999..., -0.019999...]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     gated: bool = False
     epsilon: float | int = 0.01
     gamma: float | int = 0.01
@@ -69,6 +70,7 @@ class AntisymmetricRNN(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.hidden_size < 2:
             raise ValueError(f"hidden_size: expected at least 2, got {self.hidden_size}")
         if self.epsilon <= 0:

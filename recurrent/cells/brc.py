@@ -22,6 +22,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["BRC", "NBRC", "BRCParams", "BRCState", "NBRCParams"]
 
@@ -62,12 +63,13 @@ class BRC(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
 
     @property
@@ -118,13 +120,14 @@ class NBRC(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     input_init: Spec = "glorot"
     recurrent_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 

@@ -23,6 +23,7 @@ from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.timed import TimedInput, check_dt, elapsed_time, input_shape
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["CfC", "CfCParams", "CfCState", "PureCfCParams"]
 
@@ -93,21 +94,20 @@ class CfC(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     mode: str = "default"
     dt: float | int | None = 1.0
-    backbone_size: int | None = None
+    backbone_size: Size | None = None
     activation: str = "lecun_tanh"
     weight_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.mode not in ("default", "no_gate", "pure"):
             raise ValueError(f"mode: expected default, no_gate or pure, got {self.mode!r}")
         check_dt(self.dt)
-        if self.backbone_size is not None and self.backbone_size < 1:
-            raise ValueError(f"backbone_size: expected at least 1, got {self.backbone_size}")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         initializers.check("weight_init", self.weight_init)

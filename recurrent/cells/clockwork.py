@@ -21,6 +21,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["Clockwork", "ClockworkParams", "ClockworkState", "ClockworkWeights"]
 
@@ -68,16 +69,17 @@ class Clockwork(Cell):
     [[0.1, 0.1], [0.5, 0.1], [0.7, 0.1], [0.9, 0.9]]
     """
 
-    input_size: int
-    hidden_size: int
-    periods: tuple[int, ...] = (1, 2, 4, 8)
+    input_size: Size
+    hidden_size: Size
+    periods: tuple[Size, ...] = (1, 2, 4, 8)
     input_init: Spec = ("normal", 0.1)
     recurrent_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         increasing = all(a < b for a, b in zip(self.periods, self.periods[1:], strict=False))
-        if not self.periods or self.periods[0] < 1 or not increasing:
+        if not self.periods or not increasing:
             raise ValueError(f"periods: expected increasing numbers from 1 on, got {self.periods}")
         if self.hidden_size < len(self.periods):
             raise ValueError(

@@ -14,6 +14,7 @@ from jaxtyping import Array, Complex, Float
 
 from recurrent import forms
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["ComplexDiagonal", "ComplexDiagonalState", "ComplexDiagonalWeights"]
 
@@ -38,8 +39,8 @@ class ComplexDiagonalState(NamedTuple):
 class ComplexDiagonal(Cell):
     """The cell whose ``prepare`` returns `ComplexDiagonalWeights`; a subclass brings parameters and sizes."""
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
 
     @property
     def input_shape(self) -> tuple[int, ...]:

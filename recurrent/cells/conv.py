@@ -33,6 +33,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "ConvGRU",
@@ -97,21 +98,19 @@ class ConvGRUState(NamedTuple):
 class _Conv(Cell):
     """What `ConvLSTM` and `ConvGRU` share: their fields, and everything but the gates."""
 
-    input_size: int
-    hidden_size: int
-    height: int = 8
-    width: int = 8
-    kernel: int = 3
+    input_size: Size
+    hidden_size: Size
+    height: Size = 8
+    width: Size = 8
+    kernel: Size = 3
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.kernel < 1 or self.kernel % 2 == 0:
+        super().__post_init__()
+        if self.kernel % 2 == 0:
             raise ValueError(f"kernel: expected an odd number of pixels, got {self.kernel}")
-        for name in ("height", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
@@ -164,8 +163,7 @@ class ConvLSTM(_Conv):
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, batch_shape: tuple[int, ...]
     ) -> ConvLSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = self._zeros(batch_shape, weights.b)
-        return ConvLSTMState(zeros, zeros)
+        return ConvLSTMState(self._zeros(batch_shape, weights.b), self._zeros(batch_shape, weights.b))
 
     def project(
         self, weights: ConvLSTMParams | PeepholeConvLSTMParams, x: Float[Array, "*b height width d"]

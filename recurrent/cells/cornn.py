@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["CoRNN", "CoRNNParams", "CoRNNState", "CoRNNWeights"]
 
@@ -62,14 +64,15 @@ class CoRNN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 0.042
     gamma: float | int = 2.7
     epsilon: float | int = 4.7
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         for name in ("gamma", "epsilon"):
@@ -103,8 +106,7 @@ class CoRNN(Cell):
 
     def initial_state(self, weights: CoRNNWeights, batch_shape: tuple[int, ...]) -> CoRNNState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return CoRNNState(zeros, zeros)
+        return CoRNNState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: CoRNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         """What does not depend on the state: x W_x + b."""

@@ -19,6 +19,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size, integer
 
 __all__ = ["Elman", "ElmanParams", "ElmanState", "irnn", "np_rnn"]
 
@@ -55,14 +56,15 @@ class Elman(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     activation: str = "tanh"
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         initializers.check("input_init", self.input_init)
@@ -100,7 +102,7 @@ class Elman(Cell):
         return ElmanState(ACTIVATIONS[self.activation](u + state.h @ weights.w_h))
 
 
-def irnn(input_size: int, hidden_size: int, recurrent_init: Spec = "identity") -> Elman:
+def irnn(input_size: Size, hidden_size: Size, recurrent_init: Spec = "identity") -> Elman:
     """The IRNN of Le, Jaitly & Hinton (2015): relu, identity W_h, W_x from N(0, 0.001²), b = 0.
 
     Learning rate: the authors' was not found; Arjovsky, Shah & Bengio (2016) give it RMSprop at 1e-3, each entry of the
@@ -109,7 +111,7 @@ def irnn(input_size: int, hidden_size: int, recurrent_init: Spec = "identity") -
     return Elman(input_size, hidden_size, "relu", ("normal", 0.001), recurrent_init)
 
 
-def np_rnn(input_size: int, hidden_size: int, recurrent_init: Spec = "positive_definite") -> Elman:
+def np_rnn(input_size: Size, hidden_size: Size, recurrent_init: Spec = "positive_definite") -> Elman:
     """The np-RNN of Talathi & Vartak (2015): relu, W_h = (A + 1) / e with A = R Rᵀ / h, W_x from N(0, (g / h)²), b = 0.
 
     R is Gaussian, e the largest eigenvalue of A + 1, and g = √2 exp(1.2 / (max(h, 6) - 2.4)) the gain that Sussillo &
@@ -117,5 +119,6 @@ def np_rnn(input_size: int, hidden_size: int, recurrent_init: Spec = "positive_d
     The scale of W_x is taken from published reimplementations.
     Learning rate: none was found in print; Adam at 1e-2 solves adding of 20 steps here.
     """
+    hidden_size = integer("hidden_size", hidden_size, 1)
     gain = math.sqrt(2.0) * math.exp(1.2 / (max(hidden_size, 6) - 2.4))
     return Elman(input_size, hidden_size, "relu", ("normal", gain / hidden_size), recurrent_init)

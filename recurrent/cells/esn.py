@@ -23,6 +23,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Count, Size
 
 __all__ = ["ESN", "ESNParams", "ESNState", "ESNWeights", "reservoir", "ridge_readout"]
 
@@ -88,24 +89,23 @@ class ESN(Cell):
     ((30,), True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     spectral_radius: float | int = 0.9
     leak: float | int = 0.3
     sparsity: float | int = 0.9
     input_scale: float | int = 1.0
-    seed: int = 0
+    seed: Count = 0
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.spectral_radius < 0.0:
             raise ValueError(f"spectral_radius: expected a number of at least 0, got {self.spectral_radius}")
         if not 0.0 < self.leak <= 1.0:
             raise ValueError(f"leak: expected a number in (0, 1], got {self.leak}")
         if not 0.0 <= self.sparsity < 1.0:
             raise ValueError(f"sparsity: expected a number in [0, 1), got {self.sparsity}")
-        if self.seed < 0:
-            raise ValueError(f"seed: expected at least 0, got {self.seed}")
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -29,6 +29,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cells.orthogonal import UnitaryCell, UnitaryWeights
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["EUNN", "EUNNParams", "Rotation", "check_style", "num_angles", "rotate"]
 
@@ -139,16 +140,17 @@ class EUNN(UnitaryCell):
     True
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     style: str = "tunable"
-    capacity: int = 2
+    capacity: Size = 2
     input_init: Spec = ("uniform", 0.01)
 
     recurrent_fields: ClassVar[tuple[str, ...]] = ("theta", "phi", "omega")
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
         check_style(self.style, self.capacity, self.hidden_size)
         initializers.check("input_init", self.input_init)

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cells.orthogonal import OrthogonalCell, OrthogonalWeights, refined, rotation_planes, skew
+from recurrent.sizes import Size
 
 __all__ = ["SKEW_INITS", "ExpRNN", "ExpRNNParams"]
 
@@ -60,14 +61,15 @@ class ExpRNN(OrthogonalCell):
     ([0.0, 0.0, 0.0], True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     skew_init: str = "cayley"
 
     recurrent_fields: ClassVar[tuple[str, ...]] = ("skew",)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
         if self.skew_init not in SKEW_INITS:
             raise ValueError(f"skew_init: expected {' or '.join(SKEW_INITS)}, got {self.skew_init!r}")

@@ -23,6 +23,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["FastGRNN", "FastGRNNParams", "FastGRNNState", "FastRNN", "FastRNNParams", "FastRNNState"]
 
@@ -66,8 +67,8 @@ class FastGRNNState(NamedTuple):
 class _Fast(Cell):
     """What `FastRNN` and `FastGRNN` share: their fields, shapes and products."""
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -100,6 +101,7 @@ class FastRNN(_Fast):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         initializers.check("input_init", self.input_init)
@@ -161,6 +163,7 @@ class FastGRNN(_Fast):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 

@@ -24,6 +24,7 @@ from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["FastWeights", "FastWeightsParams", "FastWeightsState", "PlainFastWeightsParams"]
 
@@ -73,9 +74,9 @@ class FastWeights(Cell):
     ((3, 3), [0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    inner_steps: int = 1
+    input_size: Size
+    hidden_size: Size
+    inner_steps: Size = 1
     decay: float | int = 0.95
     rate: float | int = 0.5
     layer_norm: bool = True
@@ -84,8 +85,7 @@ class FastWeights(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.inner_steps < 1:
-            raise ValueError(f"inner_steps: expected at least 1, got {self.inner_steps}")
+        super().__post_init__()
         if not 0.0 <= self.decay <= 1.0:
             raise ValueError(f"decay: expected a number in [0, 1], got {self.decay}")
         if self.rate < 0.0:

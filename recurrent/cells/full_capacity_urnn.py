@@ -21,6 +21,7 @@ from jaxtyping import Array, Complex, Float
 
 from recurrent.arrays import Key
 from recurrent.cells.orthogonal import UnitaryCell, UnitaryWeights, refined
+from recurrent.sizes import Size
 
 __all__ = ["FullCapacityURNN", "FullCapacityURNNParams"]
 
@@ -53,13 +54,14 @@ class FullCapacityURNN(UnitaryCell):
     True
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
 
     recurrent_fields: ClassVar[tuple[str, ...]] = ("generator",)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
 
     def init(self, key: Key) -> FullCapacityURNNParams:

@@ -18,9 +18,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.hs97 import check_blocks, in_turn, spread, squash_input, squash_output, symmetric
+from recurrent.sizes import Size
 
 __all__ = ["GersBlock", "GersBlockParams", "GersBlockState"]
 
@@ -63,9 +65,9 @@ class GersBlock(Cell):
     [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    block_size: int = 1
+    input_size: Size
+    hidden_size: Size
+    block_size: Size = 1
     input_gate_bias: tuple[float | int, ...] = (-0.5, -1.0, -1.5, -2.0)
     forget_gate_bias: tuple[float | int, ...] = (0.5, 1.0, 1.5, 2.0)
     output_gate_bias: tuple[float | int, ...] = (-0.5, -1.0, -1.5, -2.0)
@@ -73,6 +75,7 @@ class GersBlock(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         check_blocks(self.hidden_size, self.block_size)
 
     @property
@@ -99,8 +102,7 @@ class GersBlock(Cell):
 
     def initial_state(self, weights: GersBlockParams, batch_shape: tuple[int, ...]) -> GersBlockState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return GersBlockState(zeros, zeros)
+        return GersBlockState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: GersBlockParams, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
         """What does not depend on the state: x W_x, with the biases of the gates."""

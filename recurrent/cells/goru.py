@@ -21,6 +21,7 @@ from recurrent.arrays import Key
 from recurrent.cells.eunn import Rotation, check_style, num_angles, rotate
 from recurrent.cells.orthogonal import ConstrainedCell, modrelu
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["GORU", "GORUParams", "GORUState", "GORUWeights"]
 
@@ -67,10 +68,10 @@ class GORU(ConstrainedCell):
     ([0.0, 0.0, 0.0, 0.0], True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     style: str = "tunable"
-    capacity: int = 2
+    capacity: Size = 2
     input_init: Spec = ("uniform", 0.01)
     recurrent_init: Spec = ("uniform", 0.01)
 
@@ -78,6 +79,7 @@ class GORU(ConstrainedCell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
         check_style(self.style, self.capacity, self.hidden_size)
         initializers.check("input_init", self.input_init)

@@ -21,6 +21,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["GRU", "GRUAfterParams", "GRUParams", "GRUState"]
 
@@ -65,14 +66,15 @@ class GRU(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     reset: str = "after"
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.reset not in _CANDIDATES:
             raise ValueError(f"reset: expected {' or '.join(_CANDIDATES)}, got {self.reset!r}")
         initializers.check("input_init", self.input_init)

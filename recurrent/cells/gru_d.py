@@ -24,10 +24,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["GRUD", "GRUDInput", "GRUDParams", "GRUDState", "GRUDWeights", "time_since_observed"]
 
@@ -109,14 +110,15 @@ class GRUD(Cell):
     ([0.0, 0.0], True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     mean: float | int | tuple[float | int, ...] = 0.0
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if isinstance(self.mean, tuple) and len(self.mean) != self.input_size:
             raise ValueError(f"mean: expected {self.input_size} numbers or one, got {len(self.mean)}")
         initializers.check("input_init", self.input_init)
@@ -152,7 +154,7 @@ class GRUD(Cell):
         """The state before the first step: h = 0, x_last the mean."""
         return GRUDState(
             h=jnp.zeros((*batch_shape, self.hidden_size), weights.mean.dtype),
-            x_last=jnp.broadcast_to(weights.mean, (*batch_shape, self.input_size)),
+            x_last=arrays.spread(weights.mean, batch_shape),
         )
 
     def project(self, weights: GRUDWeights, x: GRUDInput) -> _Drive:

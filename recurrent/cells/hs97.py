@@ -18,8 +18,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["HS97", "HS97BiasParams", "HS97Params", "HS97State", "HS97Weights"]
 
@@ -82,9 +84,9 @@ class HS97(Cell):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    block_size: int = 1
+    input_size: Size
+    hidden_size: Size
+    block_size: Size = 1
     bias: str = "none"
     input_gate_bias: tuple[float | int, ...] = ()
     output_gate_bias: tuple[float | int, ...] = ()
@@ -92,6 +94,7 @@ class HS97(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         check_blocks(self.hidden_size, self.block_size)
         if self.bias not in BIASES:
             raise ValueError(f"bias: expected {', '.join(BIASES)}, got {self.bias!r}")
@@ -136,9 +139,9 @@ class HS97(Cell):
 
     def initial_state(self, weights: HS97Weights, batch_shape: tuple[int, ...]) -> HS97State:
         """The state before the first step: all 0, the gates too, for nothing was emitted yet."""
-        cells = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        gates = jnp.zeros((*batch_shape, self.hidden_size // self.block_size), weights.b.dtype)
-        return HS97State(c=cells, h=cells, i=gates, o=gates)
+        sizes = self.hidden_size, self.hidden_size // self.block_size
+        (c, h), (i, o) = (arrays.zeros(2, (*batch_shape, size), weights.b.dtype) for size in sizes)
+        return HS97State(c=c, h=h, i=i, o=o)
 
     def project(self, weights: HS97Weights, x: Float[Array, "*b d"]) -> Float[Array, "*b all"]:
         """What does not depend on the state: x W_x + b."""
@@ -156,7 +159,7 @@ class HS97(Cell):
 
 def check_blocks(hidden_size: int, block_size: int) -> None:
     """ValueError where the cells are not whole blocks."""
-    if block_size < 1 or hidden_size % block_size:
+    if hidden_size % block_size:
         raise ValueError(f"block_size: expected a divisor of hidden_size {hidden_size}, got {block_size}")
 
 

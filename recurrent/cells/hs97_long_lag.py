@@ -22,6 +22,7 @@ from recurrent import forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.hs97 import symmetric
+from recurrent.sizes import Size
 
 __all__ = ["HS97LongLag", "HS97LongLagParams", "HS97LongLagState"]
 
@@ -55,8 +56,8 @@ class HS97LongLag(Cell):
     [0.25]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     init_range: float | int = 0.2
 
     @property

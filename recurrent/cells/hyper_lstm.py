@@ -27,11 +27,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.layer_norm_lstm import normalize
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["HyperLSTM", "HyperLSTMParams", "HyperLSTMState", "HyperLSTMWeights", "LayerNormHyperLSTMParams"]
 
@@ -126,10 +127,10 @@ class HyperLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    small_size: int = 64
-    embedding_size: int = 4
+    input_size: Size
+    hidden_size: Size
+    small_size: Size = 64
+    embedding_size: Size = 4
     layer_norm: bool = True
     epsilon: float | int = 1e-3
     forget_bias: float | int = 1.0
@@ -138,9 +139,7 @@ class HyperLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        for field in ("small_size", "embedding_size"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}: expected a positive integer, got {getattr(self, field)}")
+        super().__post_init__()
         if self.epsilon <= 0.0:
             raise ValueError(f"epsilon: expected a positive number, got {self.epsilon}")
         initializers.check("input_init", self.input_init)
@@ -205,9 +204,8 @@ class HyperLSTM(Cell):
 
     def initial_state(self, weights: HyperLSTMWeights, batch_shape: tuple[int, ...]) -> HyperLSTMState:
         """The state before the first step: all 0."""
-        main = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        small = jnp.zeros((*batch_shape, self.small_size), weights.b.dtype)
-        return HyperLSTMState(main, main, small, small)
+        main = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
+        return HyperLSTMState(*main, *arrays.zeros(2, (*batch_shape, self.small_size), weights.b.dtype))
 
     def project(self, weights: HyperLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b both"]:
         """What does not depend on the state: x W_x, and what x adds to the small network."""

@@ -19,6 +19,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["IndRNN", "IndRNNParams", "IndRNNState"]
 
@@ -61,8 +62,8 @@ class IndRNN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     activation: str = "relu"
     bound: float | int | None = None
     recurrent_range: tuple[float | int, float | int] = (0.0, 1.0)
@@ -70,6 +71,7 @@ class IndRNN(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: expected {' or '.join(ACTIVATIONS)}, got {self.activation!r}")
         low, high = self.recurrent_range

@@ -18,6 +18,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import ForgetBias, Spec
+from recurrent.sizes import Size
 
 __all__ = ["JANET", "JANETParams", "JANETState"]
 
@@ -55,8 +56,8 @@ class JANET(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     beta: float | int = 1.0
     forget_bias: ForgetBias = ("chrono", 100)
     input_init: Spec = "glorot"
@@ -64,6 +65,7 @@ class JANET(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.beta < 0.0:
             raise ValueError(f"beta: expected a number of at least 0, got {self.beta}")
         initializers.check("input_init", self.input_init)

@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["LayerNormLSTM", "LayerNormLSTMParams"]
 
@@ -58,8 +59,8 @@ class LayerNormLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     epsilon: float | int = 1e-5
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
@@ -67,6 +68,7 @@ class LayerNormLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.hidden_size < 2:
             raise ValueError(f"hidden_size: expected at least 2 to normalise over, got {self.hidden_size}")
         if self.epsilon <= 0.0:
@@ -97,8 +99,7 @@ class LayerNormLSTM(Cell):
 
     def initial_state(self, weights: LayerNormLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: LayerNormLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
         """What does not depend on the state: LN(x W_x) + s_h + b."""

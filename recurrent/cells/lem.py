@@ -15,8 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["LEM", "LEMParams", "LEMState"]
 
@@ -53,12 +55,13 @@ class LEM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 1.0
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if not 0 < self.dt <= 1:
             raise ValueError(f"dt: expected a number in (0, 1], got {self.dt}")
 
@@ -80,8 +83,7 @@ class LEM(Cell):
 
     def initial_state(self, weights: LEMParams, batch_shape: tuple[int, ...]) -> LEMState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LEMState(zeros, zeros)
+        return LEMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: LEMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b four_h"]:
         """What does not depend on the state: x W_x + b."""

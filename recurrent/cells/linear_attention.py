@@ -32,6 +32,7 @@ from recurrent import arrays, forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "DiagonalAttentionParams",
@@ -130,17 +131,18 @@ class LinearAttention(Cell):
     ((2, 2, 2), [0.0, 0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    num_heads: int = 1
+    input_size: Size
+    hidden_size: Size
+    num_heads: Size = 1
     decay: str = "none"
     feature_map: str = "elu"
     normalize: bool = True
-    gate_rank: int = 16
+    gate_rank: Size = 16
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -153,8 +155,6 @@ class LinearAttention(Cell):
             raise ValueError(
                 f"feature_map: expected elu, since normalize needs n·q > 0, got {self.feature_map!r}"
             )
-        if self.gate_rank < 1:
-            raise ValueError(f"gate_rank: expected at least 1, got {self.gate_rank}")
         initializers.check("input_init", self.input_init)
 
     @property
@@ -207,7 +207,7 @@ class LinearAttention(Cell):
     def _decay(self, weights: LinearAttentionWeights, z: Float[Array, "*b gates"]) -> Array:
         if weights.b_a is not None:
             a = jnp.exp(jax.nn.log_sigmoid(z + weights.b_a) / TEMPERATURE)
-            return a.reshape(*a.shape[:-1], self.num_heads, -1)
+            return a.reshape(*a.shape[:-1], self.num_heads, a.shape[-1] // self.num_heads)
         exponents = 5.0 + jnp.arange(self.num_heads, dtype=z.dtype)
         fixed = 1.0 - 2.0**-exponents if self.decay == "fixed" else jnp.ones_like(exponents)
         return jnp.broadcast_to(fixed[:, None], (*z.shape[:-1], self.num_heads, 1))
@@ -242,7 +242,7 @@ class LinearAttention(Cell):
         return y.reshape(*y.shape[:-2], self.hidden_size)
 
 
-def retention(input_size: int, hidden_size: int, num_heads: int = 1) -> LinearAttention:
+def retention(input_size: Size, hidden_size: Size, num_heads: Size = 1) -> LinearAttention:
     """The retention of RetNet, Sun et al. (2023), without its rotation: fixed decay, no feature map or normaliser.
 
     Learning rate: Adam at 6e-4 (1.3 billion parameters) or 3e-4 (2.7 and 6.7 billion), gradients clipped at 2, in the
@@ -252,7 +252,7 @@ def retention(input_size: int, hidden_size: int, num_heads: int = 1) -> LinearAt
 
 
 def gated_linear_attention(
-    input_size: int, hidden_size: int, num_heads: int = 1, decay: str = "diagonal"
+    input_size: Size, hidden_size: Size, num_heads: Size = 1, decay: str = "diagonal"
 ) -> LinearAttention:
     """GLA, Yang et al. (2023): a decay that follows the input; ``decay`` may also be "scalar".
 

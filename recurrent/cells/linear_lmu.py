@@ -28,6 +28,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["LinearLMU", "LinearLMUParams", "LinearLMUState", "LinearLMUWeights", "legendre_delay"]
 
@@ -92,21 +93,18 @@ class LinearLMU(Cell):
     ((1, 4), [0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    order: int | None = None
+    input_size: Size
+    hidden_size: Size
+    order: Size | None = None
     theta: float | int = 100.0
-    memory_size: int = 1
+    memory_size: Size = 1
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.order is not None and self.order < 1:
-            raise ValueError(f"order: expected at least 1, got {self.order}")
+        super().__post_init__()
         if self.theta <= 0:
             raise ValueError(f"theta: expected a number of steps above 0, got {self.theta}")
-        if self.memory_size < 1:
-            raise ValueError(f"memory_size: expected at least 1, got {self.memory_size}")
         initializers.check("input_init", self.input_init)
 
     @property
@@ -162,5 +160,6 @@ class LinearLMU(Cell):
         u: tuple[Float[Array, "*b memory"], Float[Array, "*b h"]],
     ) -> Float[Array, "*b h"]:
         """What is emitted: tanh(m W_m + x W_x + b)."""
-        flat = state.m.reshape(*state.m.shape[:-2], -1)
+        *batch, channels, order = state.m.shape
+        flat = state.m.reshape(*batch, channels * order)
         return jnp.tanh(flat @ weights.params.w_m + u[1])

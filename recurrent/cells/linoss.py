@@ -26,6 +26,7 @@ from jaxtyping import Array, Float
 from recurrent import forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["LinOSS", "LinOSSParams", "LinOSSState", "LinOSSWeights"]
 
@@ -72,13 +73,14 @@ class LinOSS(Cell):
     ((3, 2), [0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    output_size: int | None = None
+    input_size: Size
+    hidden_size: Size
+    output_size: Size | None = None
     discretisation: str = "im"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.discretisation not in _STEPS:
             raise ValueError(f"discretisation: expected {' or '.join(_STEPS)}, got {self.discretisation!r}")
 

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["LipschitzRNN", "LipschitzRNNParams", "LipschitzRNNState", "LipschitzRNNWeights"]
 
@@ -58,8 +59,8 @@ class LipschitzRNN(Cell):
     [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     epsilon: float | int = 0.03
     beta_a: float | int = 0.75
     beta_w: float | int = 0.75
@@ -69,6 +70,7 @@ class LipschitzRNN(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.epsilon <= 0:
             raise ValueError(f"epsilon: expected a number above 0, got {self.epsilon}")
         for name in ("beta_a", "beta_w"):

@@ -22,6 +22,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.linear_lmu import legendre_delay
+from recurrent.sizes import Size
 
 __all__ = ["LMU", "LMUBiasParams", "LMUParams", "LMUState", "LMUWeights"]
 
@@ -83,16 +84,15 @@ class LMU(Cell):
     ((4,), [0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    order: int | None = None
+    input_size: Size
+    hidden_size: Size
+    order: Size | None = None
     theta: float | int = 100.0
     bias: bool = False
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.order is not None and self.order < 1:
-            raise ValueError(f"order: expected at least 1, got {self.order}")
+        super().__post_init__()
         if self.theta <= 0:
             raise ValueError(f"theta: expected a number of steps above 0, got {self.theta}")
 

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cells.complex_diagonal import ComplexDiagonal, ComplexDiagonalWeights
+from recurrent.sizes import Size
 
 __all__ = ["LRU", "LRUParams"]
 
@@ -55,15 +56,16 @@ class LRU(ComplexDiagonal):
     [0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    output_size: int | None = None
+    input_size: Size
+    hidden_size: Size
+    output_size: Size | None = None
     r_min: float | int = 0.0
     r_max: float | int = 1.0
     max_phase: float | int = 2.0 * math.pi
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if not 0.0 <= self.r_min < 1.0:
             raise ValueError(f"r_min: expected a number in [0, 1), got {self.r_min}")
         if not (self.r_min <= self.r_max <= 1.0 and self.r_max > 0.0):

@@ -20,10 +20,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import ForgetBias, Spec
+from recurrent.sizes import Size
 
 __all__ = ["LSTM", "LSTMParams", "LSTMState", "PeepholeLSTMParams"]
 
@@ -76,8 +77,8 @@ class LSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     forget_bias: ForgetBias = 1.0
     peepholes: bool = False
     coupled: bool = False
@@ -86,6 +87,7 @@ class LSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
         initializers.check_forget_bias("forget_bias", self.forget_bias)
@@ -118,8 +120,7 @@ class LSTM(Cell):
         self, weights: LSTMParams | PeepholeLSTMParams, batch_shape: tuple[int, ...]
     ) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams, x: Float[Array, "*b d"]

@@ -21,11 +21,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMParams, LSTMState, PeepholeLSTMParams
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["FullGateParams", "FullGateState", "LSTMForm", "LSTMVariant"]
 
@@ -117,8 +118,8 @@ class LSTMVariant(Cell):
     ((2, 9), True)
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     form: LSTMForm = LSTMForm(peepholes=True)
     forget_bias: float | int = 0.0
     input_init: Spec = ("normal", 0.1)
@@ -127,6 +128,7 @@ class LSTMVariant(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         for field in ("input_init", "recurrent_init", "bias_init"):
             initializers.check(field, getattr(self, field))
         if self.forget_bias and not self.form.coupled and "f" not in self.form.gates:
@@ -170,8 +172,8 @@ class LSTMVariant(Cell):
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, batch_shape: tuple[int, ...]
     ) -> LSTMState | FullGateState:
         """The state before the first step: all 0, the opened gates too."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return FullGateState(*[zeros] * 5) if self.form.full_recurrence else LSTMState(zeros, zeros)
+        kind = FullGateState if self.form.full_recurrence else LSTMState
+        return kind(*arrays.zeros(len(kind._fields), (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: LSTMParams | PeepholeLSTMParams | FullGateParams, x: Float[Array, "*b d"]

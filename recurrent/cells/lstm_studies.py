@@ -18,6 +18,7 @@ from typing import Any
 
 from recurrent.cells.lstm_forms import LSTMForm, LSTMVariant
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "lstm_b",
@@ -42,8 +43,8 @@ def _builder(
     """A builder of one form; it takes the options of `LSTMVariant` but for the form."""
 
     def build(
-        input_size: int,
-        hidden_size: int,
+        input_size: Size,
+        hidden_size: Size,
         forget_bias: float | int = bias,
         input_init: Spec = init,
         recurrent_init: Spec = init,

@@ -23,6 +23,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Count, Size
 
 __all__ = ["LSTMP", "LSTMPParams", "LSTMPState", "PeepholeLSTMPParams"]
 
@@ -71,10 +72,10 @@ class LSTMP(Cell):
     [0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    projection_size: int | None = None
-    extra_size: int = 0
+    input_size: Size
+    hidden_size: Size
+    projection_size: Size | None = None
+    extra_size: Count = 0
     peepholes: bool = True
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
@@ -82,12 +83,7 @@ class LSTMP(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.projection_size is not None and self.projection_size < 1:
-            raise ValueError(
-                f"projection_size: expected a positive integer or None, got {self.projection_size}"
-            )
-        if self.extra_size < 0:
-            raise ValueError(f"extra_size: expected an integer of at least 0, got {self.extra_size}")
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 

@@ -30,6 +30,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.timed import TimedInput, check_dt, elapsed_time, input_shape
+from recurrent.sizes import Size
 
 __all__ = ["LTC", "LTCParams", "LTCState", "PairsLTCParams"]
 
@@ -90,19 +91,18 @@ class LTC(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     synapses: str = "layer"
     dt: float | int | None = 1.0
-    unfolds: int = 6
+    unfolds: Size = 6
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.synapses not in ("layer", "pairs"):
             raise ValueError(f"synapses: expected layer or pairs, got {self.synapses!r}")
         check_dt(self.dt)
-        if self.unfolds < 1:
-            raise ValueError(f"unfolds: expected at least 1, got {self.unfolds}")
 
     @property
     def input_shape(self) -> Any:

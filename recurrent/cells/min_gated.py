@@ -25,6 +25,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import ForgetBias, Spec
+from recurrent.sizes import Size
 
 __all__ = ["MinGRU", "MinGRUParams", "MinGRUState", "MinLSTM", "MinLSTMParams", "MinLSTMState"]
 
@@ -59,14 +60,15 @@ class MinLSTMState(NamedTuple):
 class _MinGated(Cell):
     """What `MinGRU` and `MinLSTM` share: their fields, and everything but the gates."""
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     log_space: bool = False
     forget_bias: ForgetBias = 1.0
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check_forget_bias("forget_bias", self.forget_bias)
 

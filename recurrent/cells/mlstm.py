@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 from recurrent import arrays, forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["MLSTM", "MLSTMInputs", "MLSTMParams", "MLSTMState", "MLSTMWeights"]
 
@@ -91,13 +92,14 @@ class MLSTM(Cell):
     ((2, 2, 2), [0.0, 0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    num_heads: int = 1
+    input_size: Size
+    hidden_size: Size
+    num_heads: Size = 1
     forget_gate: str = "sigmoid"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"

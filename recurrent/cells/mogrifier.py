@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "LowRankMogrifierLSTMParams",
@@ -121,10 +122,10 @@ class MogrifierLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    rounds: int = 5
-    rank: int | None = None
+    input_size: Size
+    hidden_size: Size
+    rounds: Size = 5
+    rank: Size | None = None
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
@@ -132,10 +133,7 @@ class MogrifierLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.rounds < 1:
-            raise ValueError(f"rounds: expected a positive integer, got {self.rounds}")
-        if self.rank is not None and self.rank < 1:
-            raise ValueError(f"rank: expected a positive integer or None, got {self.rank}")
+        super().__post_init__()
         for field in ("input_init", "recurrent_init", "mogrifier_init"):
             initializers.check(field, getattr(self, field))
 
@@ -186,8 +184,7 @@ class MogrifierLSTM(Cell):
 
     def initial_state(self, weights: MogrifierLSTMWeights, batch_shape: tuple[int, ...]) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def next_state(
         self, weights: MogrifierLSTMWeights, state: LSTMState, u: Float[Array, "*b d"]

@@ -20,11 +20,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["MultiplicativeLSTM", "MultiplicativeLSTMParams", "MultiplicativeLSTMWeights"]
 
@@ -69,8 +70,8 @@ class MultiplicativeLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     squashing: str = "paper"
     forget_bias: float | int = 1.0
     input_init: Spec = "glorot"
@@ -78,6 +79,7 @@ class MultiplicativeLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.squashing not in SQUASHINGS:
             raise ValueError(f"squashing: expected {' or '.join(SQUASHINGS)}, got {self.squashing!r}")
         initializers.check("input_init", self.input_init)
@@ -107,8 +109,7 @@ class MultiplicativeLSTM(Cell):
 
     def initial_state(self, weights: MultiplicativeLSTMWeights, batch_shape: tuple[int, ...]) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: MultiplicativeLSTMWeights, x: Float[Array, "*b d"]

@@ -27,6 +27,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["MUT1", "MUT2", "MUT3", "MUTParams", "MUTState", "MUTWeights"]
 
@@ -58,14 +59,15 @@ class MUTState(NamedTuple):
 class _MUT(Cell):
     """What `MUT1`, `MUT2` and `MUT3` share: all but which products there are, and the gates."""
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     input_init: Spec = "uniform"
     recurrent_init: Spec = "uniform"
     bias_init: Spec = "uniform"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         for field in ("input_init", "recurrent_init", "bias_init"):
             initializers.check(field, getattr(self, field))
 

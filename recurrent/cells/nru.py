@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["NRU", "NRUParams", "NRUState"]
 
@@ -62,17 +63,15 @@ class NRU(Cell):
     ((3,), (64,))
     """
 
-    input_size: int
-    hidden_size: int
-    memory_size: int = 64
-    num_heads: int = 4
+    input_size: Size
+    hidden_size: Size
+    memory_size: Size = 64
+    num_heads: Size = 4
     relu: bool = False
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        for name, value in (("memory_size", self.memory_size), ("num_heads", self.num_heads)):
-            if value < 1:
-                raise ValueError(f"{name}: expected at least 1, got {value}")
+        super().__post_init__()
         if self._factor_size**2 != self.num_heads * self.memory_size:
             raise ValueError(
                 "memory_size: expected num_heads * memory_size to be a square number,"

@@ -19,8 +19,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex, Float, Inexact
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = [
     "ConstrainedCell",
@@ -111,8 +113,8 @@ class ConstrainedCell(Cell):
     """
 
     recurrent_fields: ClassVar[tuple[str, ...]]
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -202,7 +204,7 @@ class UnitaryCell(ConstrainedCell):
 
     def initial_state(self, weights: UnitaryWeights, batch_shape: tuple[int, ...]) -> UnitaryState:
         """The state before the first step: h = h_0."""
-        return UnitaryState(jnp.broadcast_to(weights.h_0, (*batch_shape, self.hidden_size)))
+        return UnitaryState(arrays.spread(weights.h_0, batch_shape))
 
     def project(self, weights: UnitaryWeights, x: Float[Array, "*b d"]) -> Complex[Array, "*b h"]:
         """What does not depend on the state: x W_x, complex."""

@@ -22,11 +22,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key, Shape
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = [
     "PeepholePhasedLSTMParams",
@@ -97,8 +98,8 @@ class PhasedLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     peepholes: bool = True
     leak: float | int = 0.001
     log_periods: tuple[float | int, float | int] = (1.0, 3.0)
@@ -110,6 +111,7 @@ class PhasedLSTM(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if not 0.0 <= self.leak <= 1.0:
             raise ValueError(f"leak: expected a number in [0, 1], got {self.leak}")
         if self.log_periods[0] > self.log_periods[1]:
@@ -154,8 +156,7 @@ class PhasedLSTM(Cell):
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, batch_shape: tuple[int, ...]
     ) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, x: StampedInput

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms, initializers
+from recurrent import arrays, forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["QRNN", "QRNNParams", "QRNNState", "QRNNWeights", "QRNNWindowState"]
 
@@ -75,15 +76,16 @@ class QRNN(Cell):
     [1.0, 1.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     pooling: str = "fo"
-    window: int = 2
+    window: Size = 2
     forget_bias: float | int = 0.0
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.pooling not in BLOCKS:
             raise ValueError(f"pooling: expected {' or '.join(BLOCKS)}, got {self.pooling!r}")
         if self.window not in (1, 2):
@@ -125,10 +127,10 @@ class QRNN(Cell):
         self, weights: QRNNWeights, batch_shape: tuple[int, ...]
     ) -> QRNNState | QRNNWindowState:
         """The state before the first step: zeros."""
-        c = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
+        h, c = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
         if self.window == 1:
             return QRNNState(c)
-        return QRNNWindowState(c, c, jnp.zeros((*batch_shape, self.input_size), weights.b.dtype))
+        return QRNNWindowState(h, c, jnp.zeros((*batch_shape, self.input_size), weights.b.dtype))
 
     def project(
         self, weights: QRNNWeights, x: Float[Array, "*b d"]

@@ -22,6 +22,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["RGLRU", "RGLRUInputs", "RGLRUParams", "RGLRUState", "RGLRUWeights"]
 
@@ -85,15 +86,16 @@ class RGLRU(Cell):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    blocks: int = 1
+    input_size: Size
+    hidden_size: Size
+    blocks: Size = 1
     min_radius: float | int = 0.9
     max_radius: float | int = 0.999
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.blocks < 1 or self.hidden_size % self.blocks:
             raise ValueError(
                 f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"
@@ -145,7 +147,7 @@ class RGLRU(Cell):
     def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"]) -> RGLRUInputs:
         """What does not depend on the state: the decay, and what is added."""
         v = x @ weights.w_x + weights.b_x
-        parts = v.reshape(*v.shape[:-1], self.blocks, -1)
+        parts = v.reshape(*v.shape[:-1], self.blocks, self.hidden_size // self.blocks)
         z = jnp.einsum("...kp,kpq->...kq", parts, weights.w_gates) + weights.b_gates
         r, i = (gate.reshape(v.shape) for gate in jnp.split(jax.nn.sigmoid(z), 2, axis=-1))
         log_a = -weights.rate * r

@@ -22,6 +22,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["RHN", "RHNParams", "RHNState"]
 
@@ -58,9 +59,9 @@ class RHN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    depth: int = 3
+    input_size: Size
+    hidden_size: Size
+    depth: Size = 3
     coupled: bool = True
     transform_bias: float | int = -2.0
     input_init: Spec = "glorot"
@@ -68,8 +69,7 @@ class RHN(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.depth < 1:
-            raise ValueError(f"depth: expected at least 1, got {self.depth}")
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 

@@ -26,6 +26,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["S4D", "S4DParams", "S4DState", "S4DWeights"]
 
@@ -88,9 +89,9 @@ class S4D(Cell):
     ((3, 2), [0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    state_size: int = 16
+    input_size: Size
+    hidden_size: Size
+    state_size: Size = 16
     eigenvalues: str = "lin"
     dt_min: float | int = 0.001
     dt_max: float | int = 0.1
@@ -98,6 +99,7 @@ class S4D(Cell):
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.state_size < 2 or self.state_size % 2:
             raise ValueError(f"state_size: expected an even number of at least 2, got {self.state_size}")
         if self.eigenvalues not in FREQUENCIES:

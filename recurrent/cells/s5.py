@@ -24,6 +24,7 @@ from jaxtyping import Array, Float
 
 from recurrent.arrays import Key
 from recurrent.cells.complex_diagonal import ComplexDiagonal, ComplexDiagonalWeights
+from recurrent.sizes import Size
 
 __all__ = ["S5", "S5Params", "hippo_normal"]
 
@@ -83,16 +84,17 @@ class S5(ComplexDiagonal):
     [0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    output_size: int | None = None
-    blocks: int = 1
+    input_size: Size
+    hidden_size: Size
+    output_size: Size | None = None
+    blocks: Size = 1
     dt_min: float | int = 0.001
     dt_max: float | int = 0.1
     clip_eigenvalues: bool = True
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.blocks < 1 or self.hidden_size % self.blocks:
             raise ValueError(
                 f"blocks: expected a divisor of hidden_size {self.hidden_size}, got {self.blocks}"

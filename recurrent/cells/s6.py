@@ -25,6 +25,7 @@ from recurrent import forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["S6", "S6Inputs", "S6Params", "S6State", "S6Weights"]
 
@@ -85,19 +86,16 @@ class S6(Cell):
     ((3, 4), [0.0, 0.0, 0.0])
     """
 
-    input_size: int
-    hidden_size: int
-    state_size: int = 16
-    dt_rank: int | None = None
+    input_size: Size
+    hidden_size: Size
+    state_size: Size = 16
+    dt_rank: Size | None = None
     negative_eigenvalues: bool = False
     input_init: Spec = "glorot"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.state_size < 1:
-            raise ValueError(f"state_size: expected at least 1, got {self.state_size}")
-        if self.dt_rank is not None and self.dt_rank < 1:
-            raise ValueError(f"dt_rank: expected at least 1, got {self.dt_rank}")
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
 
     @property

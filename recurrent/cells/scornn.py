@@ -22,6 +22,7 @@ from recurrent.arrays import Key
 from recurrent.cells.exprnn import SKEW_INITS
 from recurrent.cells.orthogonal import OrthogonalCell, OrthogonalWeights, refined, rotation_planes, skew
 from recurrent.initializers import Spec
+from recurrent.sizes import Count, Size
 
 __all__ = ["ScoRNN", "ScoRNNParams"]
 
@@ -51,15 +52,16 @@ class ScoRNN(OrthogonalCell):
     ([0.0, 0.0, 0.0], True)
     """
 
-    input_size: int
-    hidden_size: int
-    num_negative: int | None = None
+    input_size: Size
+    hidden_size: Size
+    num_negative: Count | None = None
     input_init: Spec = ("uniform", 0.01)
 
     recurrent_fields: ClassVar[tuple[str, ...]] = ("skew",)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
         if self.num_negative is not None and not 0 <= self.num_negative <= self.hidden_size:
             raise ValueError(f"num_negative: expected 0 to {self.hidden_size}, got {self.num_negative}")

@@ -23,10 +23,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["SLSTM", "SLSTMParams", "SLSTMState", "SLSTMWeights"]
 
@@ -78,14 +79,15 @@ class SLSTM(Cell):
     [0.0, 0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
-    num_heads: int = 1
+    input_size: Size
+    hidden_size: Size
+    num_heads: Size = 1
     forget_gate: str = "sigmoid"
     recurrent_init: Spec = "zeros"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.num_heads < 1 or self.hidden_size % self.num_heads:
             raise ValueError(
                 f"num_heads: expected a divisor of hidden_size {self.hidden_size}, got {self.num_heads}"
@@ -139,20 +141,19 @@ class SLSTM(Cell):
 
     def initial_state(self, weights: SLSTMWeights, batch_shape: tuple[int, ...]) -> SLSTMState:
         """The state before the first step: h = c = n = m = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return SLSTMState(zeros, zeros, zeros, zeros)
+        return SLSTMState(*arrays.zeros(4, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: SLSTMWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b heads head_gates"]:
         """What does not depend on the state: x W_x + b, head by head."""
         u = x @ weights.w_x + weights.b
-        return u.reshape(*u.shape[:-1], self.num_heads, -1)
+        return u.reshape(*u.shape[:-1], self.num_heads, u.shape[-1] // self.num_heads)
 
     def next_state(
         self, weights: SLSTMWeights, state: SLSTMState, u: Float[Array, "*b heads head_gates"]
     ) -> SLSTMState:
         """The state after one step, by the equations at the head of this module."""
         shape = state.h.shape
-        by_heads = state.h.reshape(*shape[:-1], self.num_heads, -1)
+        by_heads = state.h.reshape(*shape[:-1], self.num_heads, shape[-1] // self.num_heads)
         gates = u + jnp.einsum("...kp,kpq->...kq", by_heads, weights.w_h)
         log_i, f, z, o = (part.reshape(shape) for part in jnp.split(gates, 4, axis=-1))
         kept = FORGET_GATES[self.forget_gate](f) + state.m

@@ -18,9 +18,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms
+from recurrent import arrays, forms
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["SRU", "SRULinearParams", "SRULinearState", "SRUParams", "SRUState"]
 
@@ -72,8 +73,8 @@ class SRU(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     peepholes: bool = True
     highway_bias: float | int = 0.0
 
@@ -126,8 +127,8 @@ class SRU(Cell):
         self, weights: SRUParams | SRULinearParams, batch_shape: tuple[int, ...]
     ) -> SRUState | SRULinearState:
         """The state before the first step: zeros."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return SRUState(zeros, zeros) if self.peepholes else SRULinearState(zeros)
+        h, c = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
+        return SRUState(h, c) if self.peepholes else SRULinearState(c)
 
     def project(
         self, weights: SRUParams | SRULinearParams, x: Float[Array, "*b d"]

@@ -26,6 +26,7 @@ from recurrent import initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["StackRNN", "StackRNNParams", "StackRNNState", "StackRNNWeights"]
 
@@ -74,18 +75,17 @@ class StackRNN(Cell):
     [[-1.0, -1.0, -1.0, -1.0]]
     """
 
-    input_size: int
-    hidden_size: int
-    num_stacks: int = 10
-    depth: int = 2
-    capacity: int = 20
+    input_size: Size
+    hidden_size: Size
+    num_stacks: Size = 10
+    depth: Size = 2
+    capacity: Size = 20
     noop: bool = True
     weight_init: Spec = ("normal", 0.1)
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
-        if self.num_stacks < 1:
-            raise ValueError(f"num_stacks: expected at least 1, got {self.num_stacks}")
+        super().__post_init__()
         if self.capacity < 2:
             raise ValueError(f"capacity: expected at least 2, got {self.capacity}")
         if not 1 <= self.depth <= self.capacity:
@@ -139,7 +139,7 @@ class StackRNN(Cell):
     ) -> StackRNNState:
         """The state after one step, by the equations at the head of this module."""
         batch, stacks = u.shape[:-1], self.num_stacks
-        top = state.s[..., : self.depth].reshape(*batch, -1)
+        top = state.s[..., : self.depth].reshape(*batch, stacks * self.depth)
         h = jax.nn.sigmoid(u + jnp.concatenate([state.h, top], axis=-1) @ weights.w_in)
         actions, pushed = jnp.split(h @ weights.w_out, [stacks * self.num_actions], axis=-1)
         actions = jax.nn.softmax(actions.reshape(*batch, stacks, self.num_actions), axis=-1)

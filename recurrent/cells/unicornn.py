@@ -16,8 +16,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cell import Cell
+from recurrent.sizes import Size
 
 __all__ = ["UnICORNN", "UnICORNNParams", "UnICORNNState", "UnICORNNWeights"]
 
@@ -63,13 +65,14 @@ class UnICORNN(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     dt: float | int = 0.19
     alpha: float | int = 30.65
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         if self.dt <= 0:
             raise ValueError(f"dt: expected a number above 0, got {self.dt}")
         if self.alpha < 0:
@@ -104,8 +107,7 @@ class UnICORNN(Cell):
 
     def initial_state(self, weights: UnICORNNWeights, batch_shape: tuple[int, ...]) -> UnICORNNState:
         """The state before the first step: y = z = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return UnICORNNState(zeros, zeros)
+        return UnICORNNState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: UnICORNNWeights, x: Float[Array, "*b d"]) -> Float[Array, "*b h"]:
         """What does not depend on the state: x W_x + b."""

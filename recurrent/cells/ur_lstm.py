@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.cells.lstm import LSTMState
 from recurrent.initializers import Spec
+from recurrent.sizes import Size
 
 __all__ = ["URLSTM", "URLSTMParams"]
 
@@ -50,13 +51,14 @@ class URLSTM(Cell):
     [0.0, 0.0, 0.0]
     """
 
-    input_size: int
-    hidden_size: int
+    input_size: Size
+    hidden_size: Size
     input_init: Spec = "glorot"
     recurrent_init: Spec = "orthogonal"
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         initializers.check("input_init", self.input_init)
         initializers.check("recurrent_init", self.recurrent_init)
 
@@ -85,8 +87,7 @@ class URLSTM(Cell):
 
     def initial_state(self, weights: URLSTMParams, batch_shape: tuple[int, ...]) -> LSTMState:
         """The state before the first step: h = c = 0."""
-        zeros = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        return LSTMState(zeros, zeros)
+        return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
     def project(self, weights: URLSTMParams, x: Float[Array, "*b d"]) -> Float[Array, "*b gates"]:
         """What does not depend on the state: x W_x + b."""

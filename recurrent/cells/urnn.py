@@ -22,6 +22,7 @@ from jaxtyping import Array, Complex, Float
 
 from recurrent.arrays import Key
 from recurrent.cells.orthogonal import UnitaryCell, UnitaryWeights
+from recurrent.sizes import Count, Size
 
 __all__ = ["URNN", "URNNParams"]
 
@@ -57,17 +58,16 @@ class URNN(UnitaryCell):
     (6,)
     """
 
-    input_size: int
-    hidden_size: int
-    permutation_seed: int = 0
+    input_size: Size
+    hidden_size: Size
+    permutation_seed: Count = 0
 
     recurrent_fields: ClassVar[tuple[str, ...]] = ("theta", "v_re", "v_im")
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
+        super().__post_init__()
         self.check_size()
-        if self.permutation_seed < 0:
-            raise ValueError(f"permutation_seed: expected at least 0, got {self.permutation_seed}")
 
     def init(self, key: Key) -> URNNParams:
         """Fresh parameters: θ from U(±π), v from U(±√(3 / (1 + h))), the rest by `UnitaryCell.init_shared`."""

@@ -96,9 +96,10 @@ def state_gradients(
     [0.125, 0.25, 0.5]
     """
     batch = arrays.batch_shape(xs, cell.input_shape)
-    initial = cell.initial_state(cell.prepare(params), batch[1:]) if state is None else state
+    # shapes alone: computed here, outside a program, a `prepare` with a loop in it would be compiled at every call
+    first = jax.eval_shape(lambda params: cell.initial_state(cell.prepare(params), batch[1:]), params)
     exists = jnp.ones(batch, bool) if mask is None else mask
-    zeros = jax.tree.map(lambda leaf: jnp.zeros((batch[0], *leaf.shape), leaf.dtype), initial)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros((batch[0], *leaf.shape), leaf.dtype), first)
 
     def loss(added: PyTree) -> Float[Array, ""]:
         final_state, ys = unroll(_Perturbed(cell), params, _Step(xs, exists, added), state=state, reset=reset)

@@ -103,5 +103,5 @@ def _all_states(b: PyTree, follows: Bool[Array, "t *b"] | None, a: Float[Array, 
 
 def _interleave(first: Array, even: Array, odd: Array) -> Array:
     even = jnp.concatenate([first, even])
-    paired = jnp.stack([even[: odd.shape[0]], odd], axis=1).reshape(-1, *odd.shape[1:])
+    paired = jnp.stack([even[: odd.shape[0]], odd], axis=1).reshape(2 * odd.shape[0], *odd.shape[1:])
     return jnp.concatenate([paired, even[odd.shape[0] :]])

@@ -94,11 +94,13 @@ class Delta(_DeltaFields, Form):
         before = jnp.concatenate([start[None], ends[:-1]])
         writes = block.own - jnp.einsum("...vk,...ck->...cv", before, block.shared)
         outer = arrays.outer(writes, block.k)
-        states = (block.decay @ outer.reshape(*outer.shape[:-2], -1)).reshape(outer.shape)
+        *leading, v, k = outer.shape
+        states = (block.decay @ outer.reshape(*leading, v * k)).reshape(outer.shape)
         states += block.kept[..., None, None] * before[..., None, :, :]
         states += block.restarted[..., None, None] * fresh[..., None, :, :]
         states = jnp.moveaxis(states, -3, 1)
-        return tree.unflatten([states.reshape(-1, *states.shape[2:])[:length]])
+        flat = states.reshape(states.shape[0] * states.shape[1], *states.shape[2:])
+        return tree.unflatten([flat[:length]])
 
 
 def _in_blocks(tree: PyTree, size: int) -> PyTree:
@@ -106,8 +108,10 @@ def _in_blocks(tree: PyTree, size: int) -> PyTree:
     batch_axes = tree[1].ndim - 1
 
     def cut(leaf: Array) -> Array:
-        padding = [(0, -leaf.shape[0] % size)] + [(0, 0)] * (leaf.ndim - 1)
-        blocks = jnp.pad(leaf, padding).reshape(-1, size, *leaf.shape[1:])
+        count = -(-leaf.shape[0] // size)
+        padding = [(0, count * size - leaf.shape[0])] + [(0, 0)] * (leaf.ndim - 1)
+        # counted, not -1: JAX cannot tell how many blocks an array without entries has
+        blocks = jnp.pad(leaf, padding).reshape(count, size, *leaf.shape[1:])
         return jnp.moveaxis(blocks, 1, 1 + batch_axes)
 
     return jax.tree.map(cut, tree)

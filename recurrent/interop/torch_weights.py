@@ -19,6 +19,7 @@ from recurrent.cells.lstm import LSTM
 from recurrent.interop import named
 from recurrent.layers.bidirectional import Bidirectional
 from recurrent.layers.stack import Stack, stack
+from recurrent.sizes import Size, integer
 
 __all__ = ["from_torch", "to_torch", "torch_layer"]
 
@@ -31,7 +32,7 @@ _MODES = {
 
 
 def torch_layer(
-    kind: str, input_size: int, hidden_size: int, num_layers: int = 1, bidirectional: bool = False
+    kind: str, input_size: Size, hidden_size: Size, num_layers: Size = 1, bidirectional: bool = False
 ) -> Cell | Layer:
     """The layer that computes what a module of torch computes; ``kind`` is the module's ``mode``.
 
@@ -42,8 +43,7 @@ def torch_layer(
     """
     if kind not in _MODES:
         raise ValueError(f"kind: expected one of {', '.join(_MODES)}, got {kind!r}")
-    if num_layers < 1:
-        raise ValueError(f"num_layers: expected at least 1, got {num_layers}")
+    num_layers = integer("num_layers", num_layers, 1)
     sizes = [input_size] + [hidden_size * (1 + bidirectional)] * (num_layers - 1)
     cells = [_MODES[kind](size, hidden_size) for size in sizes]
     rows = [Bidirectional(cell, cell) for cell in cells] if bidirectional else cells

@@ -54,6 +54,7 @@ class Bidirectional(Layer):
 
     def __post_init__(self) -> None:
         """ValueError unless ``merge`` is known and the shapes of both directions go with it."""
+        super().__post_init__()
         if self.merge not in _MERGES:
             raise ValueError(f"merge: expected {' or '.join(_MERGES)}, got {self.merge!r}")
         if self.forward.input_shape != self.backward.input_shape:

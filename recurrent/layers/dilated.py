@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from recurrent import arrays
 from recurrent.cell import Cell, LayerAround, Noisy
+from recurrent.sizes import Size
 from recurrent.solvers.base import Problem, Solver
 from recurrent.unroll import unroll
 from recurrent.wrappers.base import Wrapper, take_steps
@@ -21,7 +22,7 @@ class _Delayed(Wrapper):
     the batch axes.
     """
 
-    dilation: int = 1
+    dilation: Size = 1
 
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """The state before the first step: ``dilation`` initial states of the cell inside."""
@@ -139,12 +140,7 @@ class Dilated(LayerAround):
     """
 
     cell: Cell
-    dilation: int
-
-    def __post_init__(self) -> None:
-        """ValueError unless ``dilation`` is at least 1."""
-        if self.dilation < 1:
-            raise ValueError(f"dilation: expected at least 1, got {self.dilation}")
+    dilation: Size
 
     @property
     def _delayed(self) -> _Delayed:

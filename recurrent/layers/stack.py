@@ -26,6 +26,7 @@ class Stack(Layer):
 
     def __post_init__(self) -> None:
         """ValueError unless each part reads what the one below emits, and the dropout rate is in [0, 1)."""
+        super().__post_init__()
         check_rate("dropout", self.dropout)
         if not self.parts:
             raise ValueError("parts: expected at least one cell")

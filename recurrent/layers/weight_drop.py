@@ -66,6 +66,7 @@ class WeightDrop(LayerAround):
 
     def __post_init__(self) -> None:
         """ValueError unless ``rate`` is in [0, 1) and the names are those of parameters."""
+        super().__post_init__()
         # the key is made inside: building a layer must not start a device
         params = jax.eval_shape(lambda: self.cell.init(jax.random.key(0)))
         weight_drop(params, None, self.rate, self.names)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
-from recurrent import arrays
+from recurrent import arrays, sizes
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.solvers.base import Problem
@@ -41,6 +41,10 @@ class Task(NamedTuple):
 
 class Rule(abc.ABC):
     """A way to the parameter gradient of a sum of losses over time, exact or not; a frozen dataclass."""
+
+    def __post_init__(self) -> None:
+        """Settle the fields that are annotated `recurrent.sizes.Size`; a subclass with checks of its own calls this."""
+        sizes.settle(self)
 
     @abc.abstractmethod
     def gradient(self, task: Task) -> tuple[Any, Any, tuple[Any, Any]]:

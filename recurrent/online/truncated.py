@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree
 
 from recurrent import arrays
 from recurrent.online.driver import Rule, Task, checked_loss, linearized
+from recurrent.sizes import Size
 from recurrent.solvers.auto import AUTO
 
 __all__ = ["BPTT", "Truncated"]
@@ -25,13 +26,12 @@ class Truncated(Rule):
     network trajectories".
     """
 
-    k1: int
-    k2: int
+    k1: Size
+    k2: Size
 
     def __post_init__(self) -> None:
         """ValueError unless 1 <= k1 <= k2."""
-        if self.k1 < 1:
-            raise ValueError(f"k1: expected at least 1, got {self.k1}")
+        super().__post_init__()
         if self.k2 < self.k1:
             raise ValueError(f"k2: expected at least k1 = {self.k1}, got {self.k2}")
 

@@ -6,7 +6,8 @@ import jax
 from jaxtyping import PyTree
 
 from recurrent.cell import Unsupported
-from recurrent.solvers.base import Problem, Solver, by_segments, check_length, check_positive
+from recurrent.sizes import Size
+from recurrent.solvers.base import Problem, Solver, by_segments, check_length
 
 __all__ = ["Associative"]
 
@@ -21,11 +22,7 @@ class Associative(Solver):
     Source: Blelloch (1990), "Prefix sums and their applications"; for networks Martin & Cundy (2018).
     """
 
-    chunk: int | None = None
-
-    def __post_init__(self) -> None:
-        """ValueError unless ``chunk`` is None or at least 1."""
-        check_positive("chunk", self.chunk)
+    chunk: Size | None = None
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """``(final_state, ys)``: project all inputs, scan the linear forms, read the outputs."""

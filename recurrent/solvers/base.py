@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
-from recurrent import arrays
+from recurrent import arrays, sizes
 from recurrent.cell import Cell, Noisy
 
-__all__ = ["Problem", "Solver", "by_segments", "check_length", "check_positive"]
+__all__ = ["Problem", "Solver", "by_segments", "check_length"]
 
 
 class Problem(NamedTuple):
@@ -80,6 +80,10 @@ class Problem(NamedTuple):
 class Solver(abc.ABC):
     """A method of evaluating a recurrence; all of them compute the function that `Sequential` computes."""
 
+    def __post_init__(self) -> None:
+        """Settle the fields that are annotated `recurrent.sizes.Size`; a subclass with checks of its own calls this."""
+        sizes.settle(self)
+
     @abc.abstractmethod
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """``(final_state, ys)`` of a problem; raises `Unsupported` rather than use another method than its own."""
@@ -110,9 +114,3 @@ def check_length(name: str, size: int | None, num_steps: int) -> None:
     """ValueError, naming the field, where a solver is told to take more steps together than there are."""
     if size is not None and num_steps and size > num_steps:
         raise ValueError(f"{name}: expected at most {num_steps}, the length of the time axis, got {size}")
-
-
-def check_positive(name: str, size: int | None) -> None:
-    """ValueError, naming the field, where a solver is told to take less than one step."""
-    if size is not None and size < 1:
-        raise ValueError(f"{name}: expected at least 1, got {size}")

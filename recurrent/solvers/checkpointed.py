@@ -6,7 +6,8 @@ import math
 import jax
 from jaxtyping import PyTree
 
-from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_length, check_positive
+from recurrent.sizes import Size
+from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_length
 
 __all__ = ["Checkpointed"]
 
@@ -24,13 +25,12 @@ class Checkpointed(Solver):
     segments of T^⅓. A tuple gives the lengths of any number of levels, the longest first.
     """
 
-    segment: int | tuple[int, ...] | None = None
+    segment: Size | tuple[Size, ...] | None = None
 
     def __post_init__(self) -> None:
         """ValueError unless every segment has at least 1 step and fits into the one around it."""
+        super().__post_init__()
         lengths = self.segment if isinstance(self.segment, tuple) else (self.segment,)
-        for length in lengths:
-            check_positive("segment", length)
         if sorted(set(lengths), key=lambda length: -(length or 0)) != list(lengths):
             raise ValueError(f"segment: expected lengths that shrink, got {self.segment}")
 

@@ -5,7 +5,8 @@ import dataclasses
 import jax
 from jaxtyping import PyTree
 
-from recurrent.solvers.base import Problem, Solver, by_segments, check_length, check_positive
+from recurrent.sizes import Size
+from recurrent.solvers.base import Problem, Solver, by_segments, check_length
 
 __all__ = ["Sequential"]
 
@@ -18,11 +19,7 @@ class Sequential(Solver):
     projected in cache; more make larger products; None, the whole sequence at once, suits a GPU.
     """
 
-    projection: int | None = 1
-
-    def __post_init__(self) -> None:
-        """ValueError unless ``projection`` is None or at least 1."""
-        check_positive("projection", self.projection)
+    projection: Size | None = 1
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """``(final_state, ys)`` by one `jax.lax.scan` over time, or one for each stretch that is projected together."""

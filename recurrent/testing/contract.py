@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import types
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from recurrent.solvers.checkpointed import Checkpointed
 from recurrent.solvers.newton.solver import Newton
 from recurrent.solvers.sequential import Sequential
 from recurrent.testing.clauses import BrokenContract, Judge, check_reference, check_sequential, check_solver
+from recurrent.testing.empty import check_empty
 from recurrent.testing.oracle import (
     BATCH,
     MASK,
@@ -120,11 +122,13 @@ def check_solvers(
         reached, outcomes = check_sequential(cell, case, key, has_step)
         if key is None and reference is not None:
             check_reference(cell, reached, outcomes, reference)
+        check_empty(Sequential(), cell, reached, key)
         for solver in SOLVERS if solvers is None else solvers:
             if solver == Sequential():
                 continue
             try:
                 check_solver(solver, cell, reached, key, outcomes)
+                check_empty(solver, cell, reached, key)
                 verdicts[solver] = "ok"
             except Unsupported as reason:
                 verdicts[solver] = f"unsupported: {reason.option}"
@@ -155,6 +159,7 @@ def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
     judge.finite("init is finite", params)
     state = numpy(cell.initial_state(cell.prepare(device(params)), (BATCH,)))
     judge.finite("the initial state is finite", state)
+    check_buffers(judge, cell, device(params))
     for clause, tree, kind in (
         ("parameters are real and floating", params, jnp.floating),
         ("the state is floating or complex, never integer", state, jnp.inexact),
@@ -164,6 +169,24 @@ def check_init(judge: Judge, cell: Any) -> tuple[Any, Any]:
                 clause, jnp.issubdtype(leaf.dtype, kind), f"{jax.tree_util.keystr(path)}: {leaf.dtype}"
             )
     return add(params, normal(np.random.default_rng(0), params, 0.1)), state
+
+
+def check_buffers(judge: Judge, cell: Any, params: Any) -> None:
+    """Check that no field of a first state is the memory of another or of a weight, so that it may be donated."""
+    weights = cell.prepare(params)
+    for batch in ((), (2,)):
+        owners = {memory: f"weights{name}" for name, memory in buffers((params, weights))}
+        for name, memory in buffers(cell.initial_state(weights, batch)):
+            clause = "every field of the first state has its own buffer"
+            judge.that(clause, memory not in owners, f"{name} of {batch} shares that of {owners.get(memory)}")
+            owners[memory] = name
+
+
+def buffers(tree: Any) -> Iterator[tuple[str, int]]:
+    """The name and the address of every array that has entries."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        if isinstance(leaf, jax.Array) and leaf.size:
+            yield jax.tree_util.keystr(path), leaf.unsafe_buffer_pointer()
 
 
 def make_case(cell: Any, params: Any, state: Any) -> Case:

@@ -19,6 +19,7 @@ class Cut(Wrapper):
 
     def __post_init__(self) -> None:
         """ValueError where one of ``fields`` is no field of the state."""
+        super().__post_init__()
         known = state_fields(self.cell)
         for name in self.fields:
             if name not in known:

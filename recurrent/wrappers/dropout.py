@@ -48,6 +48,7 @@ class Dropout(NoisyWrapper):
 
     def __post_init__(self) -> None:
         """ValueError unless ``rate`` is in [0, 1)."""
+        super().__post_init__()
         check_rate("rate", self.rate)
 
     def project(self, weights: Any, x: Any) -> Any:
@@ -91,6 +92,7 @@ class VariationalDropout(NoisyWrapper):
 
     def __post_init__(self) -> None:
         """ValueError unless both rates are in [0, 1) and ``fields`` are fields of the state."""
+        super().__post_init__()
         check_rate("inputs", self.inputs)
         check_rate("state", self.state)
         known = state_fields(self.cell)

@@ -27,6 +27,7 @@ class RecurrentDropout(NoisyWrapper):
 
     def __post_init__(self) -> None:
         """ValueError unless ``rate`` is in [0, 1) and the cell lets its candidate be changed."""
+        super().__post_init__()
         check_rate("rate", self.rate)
         if not self.cell.has_candidate:
             raise ValueError(

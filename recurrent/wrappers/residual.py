@@ -27,6 +27,7 @@ class Residual(Wrapper):
 
     def __post_init__(self) -> None:
         """ValueError unless inputs and outputs of the cell have one shape."""
+        super().__post_init__()
         given, emitted = self.cell.input_shape, self.cell.output_shape
         if given != emitted:
             raise ValueError(f"cell: expected outputs of shape {given}, like its inputs, got {emitted}")

@@ -28,6 +28,7 @@ class Zoneout(NoisyWrapper):
 
     def __post_init__(self) -> None:
         """ValueError unless every rate is in [0, 1) and named after a field of the state."""
+        super().__post_init__()
         fields = state_fields(self.cell)
         for name, rate in self.rates:
             if name not in fields:

@@ -12,7 +12,7 @@ from places import ROOT
 HOUSE = """notebooks, benchmarks -> experiments -> experiments.tables -> experiments.lab -> experiments.models
 -> experiments.tasks, experiments.data -> experiments.errors -> recurrent"""
 LIBRARY = """testing, nnx, interop -> diagnostics -> online -> registry -> recipes -> layers, explain, streaming
--> unroll -> solvers -> wrappers, penalties, losses -> cells -> cell, forms, initializers -> arrays"""
+-> unroll -> solvers -> wrappers, penalties, losses -> cells -> cell, forms, initializers -> arrays, sizes"""
 
 
 def rooms() -> dict[str, int]:

@@ -44,6 +44,46 @@ def test_no_steps_and_one_step(name, solver):
         )
 
 
+EMPTY = {
+    "delta_net": rec.Associative(),
+    "linear_lmu": rec.Associative(),
+    "gla": rec.Associative(4),
+    "slstm": rec.Checkpointed(),
+    "stack_rnn": rec.Sequential(None),
+    "lstm": rec.Newton(4, jacobian="diagonal"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("delta_net", "lstm") else pytest.param(name, marks=pytest.mark.medium)
+        for name in EMPTY
+    ],
+)
+def test_no_sequences_and_no_steps_have_gradients_of_zero(name):
+    cell = rec.CELLS[name](3, 4)
+    params = cell.init(jax.random.key(0))
+    start = jax.tree.map(lambda leaf: leaf + 0.5, cell.initial_state(cell.prepare(params), (2,)))
+
+    @jax.jit
+    def differentiate(params, xs, state):
+        def loss(params, xs, state):
+            final, ys = rec.unroll(cell, params, xs, state=state, solver=EMPTY[name])
+            return sum(jnp.sum(jnp.abs(leaf) ** 2) for leaf in jax.tree.leaves((final, ys))), (final, ys)
+
+        return jax.grad(loss, argnums=(0, 2), has_aux=True)(params, xs, state)
+
+    for num_steps, batch in ((6, 0), (0, 2)):
+        state = jax.tree.map(lambda leaf, batch=batch: leaf[:batch], start)
+        xs = jnp.ones((num_steps, batch, 3))
+        (g_params, g_state), (final, ys) = differentiate(params, xs, state)
+        assert ys.shape == (num_steps, batch, 4)
+        jax.tree.map(np.testing.assert_array_equal, final, state)
+        jax.tree.map(lambda g, leaf: np.testing.assert_allclose(g, 2 * leaf), g_state, state)
+        assert jax.tree.leaves(g_params) and not any(map(jnp.any, jax.tree.leaves(g_params)))
+
+
 def test_resets_at_the_ends():
     """Forward, a reset at step 0 overrides the caller's state; in reverse it has no effect, there or anywhere."""
     params, xs = LSTM.init(jax.random.key(0)), inputs(5)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
-from recurrent import forms
+from recurrent import arrays, forms
 
 
 def _dense(key: Any, *shape: int) -> Any:
@@ -48,9 +48,9 @@ class HS97(rec.Cell):
         return HS97Params(_dense(key_x, self.input_size, n), _dense(key_h, n, n), _dense(key_b, n))
 
     def initial_state(self, weights, batch_shape):
-        cells = jnp.zeros((*batch_shape, self.hidden_size), weights.b.dtype)
-        gates = jnp.zeros((*batch_shape, self.hidden_size // self.block_size), weights.b.dtype)
-        return HS97State(cells, cells, gates, gates)
+        cells = arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype)
+        gates = arrays.zeros(2, (*batch_shape, self.hidden_size // self.block_size), weights.b.dtype)
+        return HS97State(*cells, *gates)
 
     def project(self, weights, x):
         return x @ weights.w_x + weights.b
@@ -186,8 +186,8 @@ class ConvLSTM(rec.Cell):
         )
 
     def initial_state(self, weights, batch_shape):
-        zeros = jnp.zeros((*batch_shape, self.height, self.width, self.hidden_size), weights.b.dtype)
-        return ConvLSTMState(zeros, zeros)
+        shape = (*batch_shape, self.height, self.width, self.hidden_size)
+        return ConvLSTMState(*arrays.zeros(2, shape, weights.b.dtype))
 
     def project(self, weights, x):
         return _convolve(x, weights.w_x) + weights.b
@@ -284,7 +284,7 @@ class LearnedStart(rec.Cell):
         )
 
     def initial_state(self, weights, batch_shape):
-        return HState(jnp.broadcast_to(weights.h_0, (*batch_shape, self.hidden_size)))
+        return HState(arrays.spread(weights.h_0, batch_shape))
 
     def project(self, weights, x):
         return x @ weights.w_x + weights.b

@@ -85,6 +85,27 @@ class WrongAnnotation(Leaky):
         return AnnotatedParams(*super().init(key))
 
 
+class TwoFields(NamedTuple):
+    h: Any
+    c: Any
+
+
+class CountsByDividing(Leaky):
+    def project(self, weights, x):
+        u = super().project(weights, x)
+        return u.reshape(*u.shape[:-1], -1)
+
+
+class SharesABuffer(Leaky):
+    def initial_state(self, weights, batch_shape):
+        return TwoFields(*super().initial_state(weights, batch_shape) * 2)
+
+
+class GivesAwayAParameter(Leaky):
+    def initial_state(self, weights, batch_shape):
+        return State(jnp.broadcast_to(weights.a, (*batch_shape, self.size)))
+
+
 class DriftingDtype(Leaky):
     def next_state(self, weights, state, u):
         return State(super().next_state(weights, state, u).h * np.float64(1.0))
@@ -227,6 +248,9 @@ BROKEN_CELLS = [
     (Anonymous(), "the state is a NamedTuple"),
     (IntegerState(), "never integer"),
     (WrongAnnotation(), "fields have the shapes of their annotations: a"),
+    (CountsByDividing(), "no sequences"),
+    (SharesABuffer(), "every field of the first state has its own buffer"),
+    (GivesAwayAParameter(), "every field of the first state has its own buffer"),
     (DriftingDtype(), "next_state keeps shapes and dtypes"),
     (FixedDtype(), "the state has the dtype of the parameters"),
     (GrowingState(), "next_state keeps shapes"),

@@ -26,7 +26,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from recurrent.cell import Unsupported, state_vector
-from recurrent.solvers.base import Problem, Solver, by_segments, check_positive
+from recurrent.sizes import Size
+from recurrent.solvers.base import Problem, Solver, by_segments
 from recurrent.solvers.newton.systems import SYSTEMS
 
 __all__ = ["Newton", "Report"]
@@ -58,17 +59,16 @@ class Newton(Solver):
     Refuses, naming the bytes, states of more than ``max_state`` real coordinates.
     """
 
-    window: int = 256
-    max_iters: int = 32
+    window: Size = 256
+    max_iters: Size = 32
     tol: float | int | None = None
     jacobian: str = "full"
     damping: float | int = 0.0
-    max_state: int = 64
+    max_state: Size = 64
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where an option is out of its range or unknown."""
-        for name in ("window", "max_iters", "max_state"):
-            check_positive(name, getattr(self, name))
+        super().__post_init__()
         if self.jacobian not in ("full", "diagonal"):
             raise ValueError(f"jacobian: expected 'full' or 'diagonal', got {self.jacobian!r}")
         for name in ("tol", "damping"):

@@ -109,7 +109,8 @@ def _refined(matvec: Linear, right: Vectors, nearly: Linear) -> Vectors:
     tol = float(jnp.finfo(right.dtype).eps) ** 0.75
 
     def is_open(rest: Array, x: Array) -> Array:
-        return ~(jnp.max(jnp.abs(rest)) <= tol * jnp.maximum(1.0, jnp.max(jnp.abs(x))))
+        # no sequence, no maximum: nothing is left to refine
+        return ~(jnp.max(jnp.abs(rest), initial=0.0) <= tol * jnp.max(jnp.abs(x), initial=1.0))
 
     def unsolved(carry: tuple[Array, Array, Array]) -> Array:
         x, rest, count = carry

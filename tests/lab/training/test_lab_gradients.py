@@ -62,7 +62,7 @@ WRONG = {
     "rtrl(k1=5)": "rtrl has no option 'k1'",
     "truncated(k1=5.0,k2=10)": "k1: expected an integer, got 5.0",
     "truncated(k1=True,k2=10)": "k1: expected an integer, got True",
-    "truncated(k1=0,k2=10)": "k1: expected at least 1, got 0",
+    "truncated(k1=0,k2=10)": "k1: expected an integer of at least 1, got 0",
     "truncated(k1=5,k2=4)": "k2: expected at least k1 = 5, got 4",
     "truncated(5,10)": f"{ONCE}'truncated(5,10)'",
     "truncated(k1=1,k1=2)": f"{ONCE}'truncated(k1=1,k1=2)'",

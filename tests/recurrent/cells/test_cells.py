@@ -72,6 +72,17 @@ def test_the_contract(name):
     check_cell(CELLS[name], reference=reference(name), solvers=())
 
 
+@pytest.mark.parametrize("name", ["lstm", "hs97", "gru_d", "eunn fft"])
+def test_a_first_state_may_be_donated(name):
+    """No field of it is another's memory, nor that of what it was made from."""
+    cell = CELLS[name]
+    weights = cell.prepare(cell.init(jax.random.key(0)))
+    double = jax.jit(lambda state: jax.tree.map(lambda leaf: 2.0 * leaf, state), donate_argnums=0)
+    for batch in ((), (2,)):
+        double(cell.initial_state(weights, batch))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves(weights))
+
+
 def check_verdicts(name, solvers):
     """The contract, by these solvers; what a solver may refuse is known."""
     cell = CELLS[name]

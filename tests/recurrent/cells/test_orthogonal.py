@@ -163,7 +163,10 @@ def test_the_full_capacity_matrix_starts_with_uniform_phases():
     ("build", "message"),
     [
         (lambda: URNN(3, 1), "hidden_size: expected at least 2, got 1"),
-        (lambda: URNN(3, 4, permutation_seed=-1), "permutation_seed: expected at least 0, got -1"),
+        (
+            lambda: URNN(3, 4, permutation_seed=-1),
+            "permutation_seed: expected an integer of at least 0, got -1",
+        ),
         (lambda: ExpRNN(3, 4, skew_init="haar"), "skew_init: expected cayley or henaff, got 'haar'"),
         (lambda: ScoRNN(3, 4, num_negative=5), "num_negative: expected 0 to 4, got 5"),
         (lambda: EUNN(3, 4, capacity=5), "capacity: expected 1 to hidden_size = 4, got 5"),

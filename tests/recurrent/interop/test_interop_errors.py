@@ -114,7 +114,10 @@ COMPLAINTS = {
         lambda: interop.torch_layer("LSTMCell", 3, 4),
         "kind: expected one of RNN_TANH, RNN_RELU, LSTM, GRU, got 'LSTMCell'",
     ),
-    "no layers": (lambda: interop.torch_layer("GRU", 3, 4, 0), "num_layers: expected at least 1, got 0"),
+    "no layers": (
+        lambda: interop.torch_layer("GRU", 3, 4, 0),
+        "num_layers: expected an integer of at least 1, got 0",
+    ),
 }
 
 

@@ -164,7 +164,7 @@ def test_parts_draw_their_noise_apart():
             r"residual: GRU.* expects inputs of shape \(4,\) and emits \(2,\)",
         ),
         (lambda: rec.stack(rec.LSTM(3, 4), dropout=1.0), r"dropout: expected a rate in \[0, 1\), got 1.0"),
-        (lambda: Dilated(rec.LSTM(3, 4), 0), "dilation: expected at least 1, got 0"),
+        (lambda: Dilated(rec.LSTM(3, 4), 0), "dilation: expected an integer of at least 1, got 0"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(make, message):

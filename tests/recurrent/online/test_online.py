@@ -114,7 +114,8 @@ def test_a_wrong_argument_is_named(options, message):
 
 
 @pytest.mark.parametrize(
-    ("k1", "k2", "message"), [(0, 3, "k1: expected at least 1"), (3, 2, "k2: expected at least k1")]
+    ("k1", "k2", "message"),
+    [(0, 3, "k1: expected an integer of at least 1"), (3, 2, "k2: expected at least k1")],
 )
 def test_windows_that_make_no_sense_are_refused(k1, k2, message):
     with pytest.raises(ValueError, match=message):

@@ -153,7 +153,7 @@ def test_what_cannot_be_solved_is_said_with_its_bytes():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: rec.Newton(0), "window: expected at least 1, got 0"),
+        (lambda: rec.Newton(0), "window: expected an integer of at least 1, got 0"),
         (lambda: rec.Newton(jacobian="none"), "jacobian: expected 'full' or 'diagonal', got 'none'"),
         (lambda: rec.Newton(damping=-1.0), "damping: expected a number from 0, got -1.0"),
         (

@@ -232,5 +232,5 @@ def test_agreement_of_a_linear_cell_over_very_many_steps(num_steps, float64):
 
 @pytest.mark.parametrize("solver", [rec.Checkpointed, rec.Associative])
 def test_a_solver_needs_at_least_one_step_at_a_time(solver):
-    with pytest.raises(ValueError, match="expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="expected an integer of at least 1, got 0"):
         solver(0)

@@ -54,7 +54,7 @@ from recurrent.cells.nru import NRU
 from recurrent.cells.orthogonal import param_labels, soft_orthogonality
 from recurrent.cells.phased_lstm import PhasedLSTM, StampedInput
 from recurrent.cells.qrnn import QRNN
-from recurrent.cells.rg_lru import RGLRU
+from recurrent.cells.rg_lru import RGLRU, SegmentInput
 from recurrent.cells.rhn import RHN
 from recurrent.cells.s4d import S4D
 from recurrent.cells.s5 import S5
@@ -165,6 +165,7 @@ __all__ = [
     "PhasedLSTM",
     "Report",
     "ScoRNN",
+    "SegmentInput",
     "Sequential",
     "StackRNN",
     "StampedInput",

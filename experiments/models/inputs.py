@@ -20,9 +20,11 @@ REGULAR: dict[type, Callable[[Array], Any]] = {
     tuple: lambda xs: xs,
     rec.GRUDInput: lambda xs: rec.GRUDInput(xs, jnp.ones_like(xs), jnp.ones_like(xs)),
     rec.TimedInput: lambda xs: rec.TimedInput(xs, _ones(xs)),
+    rec.SegmentInput: lambda xs: rec.SegmentInput(xs, jnp.zeros_like(_ones(xs)).at[0].set(1)),
     rec.StampedInput: lambda xs: rec.StampedInput(xs, jnp.cumsum(_ones(xs), axis=0)),
 }
-"""What to make of vectors, by the type of ``input_shape``: a step takes one unit of time, and no entry is missing."""
+"""What to make of vectors, by the type of ``input_shape``: a step takes one unit of time, no entry is missing,
+and the first step starts a segment."""
 
 
 def check(cell: Any, input_size: int) -> None:

@@ -8,28 +8,37 @@
 Source: De, Smith, Fernando et al. (2024), "Griffin: mixing gated linear recurrences with local attention for efficient
 language models". Differs: the projection in front has a bias and is the only part of the recurrent block here; its
 convolution and its gated branch are left out. 1 - a² is kept from below at 10⁻¹², so that the root has a gradient
-where a gate is closed; the authors' code bounds the gradient alone.
+where a gate is closed; the authors' code bounds the gradient alone. In the authors' code the first input of a segment
+enters whole: there a is 0 and the root is 1. The paper's equation, which has no such case, is the default here;
+``starts=True`` is the authors' form, and reads where segments start beside each input.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from recurrent import forms, initializers
+from recurrent import arrays, forms, initializers
 from recurrent.arrays import Key
 from recurrent.cell import Cell
 from recurrent.initializers import Spec
 from recurrent.sizes import Size
 
-__all__ = ["RGLRU", "RGLRUInputs", "RGLRUParams", "RGLRUState", "RGLRUWeights"]
+__all__ = ["RGLRU", "RGLRUInputs", "RGLRUParams", "RGLRUState", "RGLRUWeights", "SegmentInput"]
 
 EXPONENT = 8.0
 """c."""
 SMALLEST = 1e-12
 """What 1 - a² is kept above."""
+
+
+class SegmentInput(NamedTuple):
+    """An input, and whether a segment starts there: True, or a number above 0."""
+
+    x: Float[Array, "*b d"]
+    start: Float[Array, "*b"] | Bool[Array, "*b"]
 
 
 class RGLRUParams(NamedTuple):
@@ -72,7 +81,8 @@ class RGLRU(Cell):
     """Real-gated linear recurrent unit.
 
     Equations and source: the head of this module. The matrices of the gates have ``blocks`` blocks on the diagonal
-    (the paper: 16). At the start σ(Λ)^c is uniform in [``min_radius``, ``max_radius``].
+    (the paper: 16). At the start σ(Λ)^c is uniform in [``min_radius``, ``max_radius``]. ``starts``: the cell reads a
+    `SegmentInput`, and the first input of a segment enters whole, as in the authors' code.
     Initialisation: σ(Λ)^c and the gates' N(0, 1/p) are the paper's; the authors' code draws σ(Λ), not its power, from
     [0.9, 0.999], so that the decay is eight times as fast.
     Learning rate: AdamW in the paper, the rate tuned but not printed; the authors' fine-tuning notebook takes gradient
@@ -92,6 +102,7 @@ class RGLRU(Cell):
     min_radius: float | int = 0.9
     max_radius: float | int = 0.999
     input_init: Spec = "glorot"
+    starts: bool = False
 
     def __post_init__(self) -> None:
         """ValueError, naming the field, where a size or an option is out of its range."""
@@ -108,9 +119,9 @@ class RGLRU(Cell):
         initializers.check("input_init", self.input_init)
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input, ``(d,)``."""
-        return (self.input_size,)
+    def input_shape(self) -> Any:
+        """The shape of one input, ``(d,)``, or those of a `SegmentInput`."""
+        return SegmentInput((self.input_size,), ()) if self.starts else (self.input_size,)
 
     def init(self, key: Key) -> RGLRUParams:
         """Fresh parameters: W_x as ``input_init`` says, gates N(0, 1/p), biases 0, Λ as the class says."""
@@ -144,16 +155,21 @@ class RGLRU(Cell):
         """The state before the first step: h = 0."""
         return RGLRUState(jnp.zeros((*batch_shape, self.hidden_size), weights.rate.dtype))
 
-    def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"]) -> RGLRUInputs:
+    def project(self, weights: RGLRUWeights, x: Float[Array, "*b d"] | SegmentInput) -> RGLRUInputs:
         """What does not depend on the state: the decay, and what is added."""
-        v = x @ weights.w_x + weights.b_x
+        values = x.x if isinstance(x, SegmentInput) else x
+        v = values @ weights.w_x + weights.b_x
         parts = v.reshape(*v.shape[:-1], self.blocks, self.hidden_size // self.blocks)
         z = jnp.einsum("...kp,kpq->...kq", parts, weights.w_gates) + weights.b_gates
         r, i = (gate.reshape(v.shape) for gate in jnp.split(jax.nn.sigmoid(z), 2, axis=-1))
         log_a = -weights.rate * r
         # 1 - a², which would cancel for a near 1
         rest = jnp.maximum(-jnp.expm1(2.0 * log_a), SMALLEST)
-        return RGLRUInputs(a=jnp.exp(log_a), drive=jnp.sqrt(rest) * i * v)
+        inside = RGLRUInputs(a=jnp.exp(log_a), drive=jnp.sqrt(rest) * i * v)
+        if not isinstance(x, SegmentInput):
+            return inside
+        first = RGLRUInputs(a=jnp.zeros_like(v), drive=i * v)
+        return arrays.where(x.start > 0, first, inside)
 
     def linear(self, weights: RGLRUWeights, u: RGLRUInputs) -> forms.Diagonal:
         """The state map as a linear form: h' = a ⊙ h + √(1 - a²) ⊙ (i ⊙ v)."""

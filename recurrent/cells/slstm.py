@@ -7,8 +7,9 @@
     n' = e^(log f + m - m') n + e^(log i - m')
     h' = σ(o) ⊙ c' / max(n', 10⁻¹²)              c' / n' is a mean of what tanh(z) was: h in (-1, 1)
 
-m cancels in h: it keeps c and n in range, and nothing else. From the first step on at which log i is the greater, n is
-at least 1; the lower bound guards the steps before. The state map is not linear in the state.
+m cancels in h: it keeps c and n in range, and nothing else. While nothing is stored yet, n = 0, m' is log i, as in the
+authors' code: then n is 1 after the first step and never below it. (With m = 0 in the maximum, an input gate below
+e^-27.6 would leave n under the lower bound, and h too small.) The state map is not linear in the state.
 
 Source: Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter & Hochreiter (2024), "xLSTM: extended
 long short-term memory"; the initialisation is the one of the authors' code. Differs: the surrounding block
@@ -156,7 +157,7 @@ class SLSTM(Cell):
         by_heads = state.h.reshape(*shape[:-1], self.num_heads, shape[-1] // self.num_heads)
         gates = u + jnp.einsum("...kp,kpq->...kq", by_heads, weights.w_h)
         log_i, f, z, o = (part.reshape(shape) for part in jnp.split(gates, 4, axis=-1))
-        kept = FORGET_GATES[self.forget_gate](f) + state.m
+        kept = jnp.where(state.n == 0, log_i, FORGET_GATES[self.forget_gate](f) + state.m)
         m = jnp.maximum(kept, log_i)
         keep, add = jnp.exp(kept - m), jnp.exp(log_i - m)
         c = keep * state.c + add * jnp.tanh(z)

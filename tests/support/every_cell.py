@@ -56,6 +56,7 @@ VARIANTS = {
     "multiplicative_lstm usual": rec.MultiplicativeLSTM(3, 4, squashing="usual"),
     "qrnn window": rec.QRNN(3, 4, pooling="ifo", window=1),
     "rg_lru blocks": rec.RGLRU(3, 4, blocks=2),
+    "rg_lru starts": rec.RGLRU(3, 4, starts=True),
     "rhn uncoupled": rec.RHN(3, 4, depth=2, coupled=False),
     "s5 blocks": rec.S5(3, 4, output_size=2, blocks=2),
     "s6 negative": rec.S6(3, 4, state_size=2, dt_rank=2, negative_eigenvalues=True),

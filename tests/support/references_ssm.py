@@ -90,12 +90,16 @@ def s6(cell, params, xs, state):
 def rg_lru(cell, params, xs, state):
     """h' = a h + √(1 - a²) i v, a = σ(Λ)^(8 r), r and i = σ(v W + b) with block-diagonal W, v = x W_x + b_x.
 
-    Source: De et al. (2024), "Griffin"; the root is taken at every step, the first one included.
+    Source: De et al. (2024), "Griffin"; the root is taken at every step, the first one included; with
+    ``starts`` nothing is kept and the root is 1 where a segment starts, as in the authors' code.
     """
     w_r, w_i = _array(params.w_r), _array(params.w_i)
     h, ys = _array(state.h), []
     p = h.shape[-1] // cell.blocks
-    for x in _array(xs):
+    given = (
+        zip(_array(xs.x), _array(xs.start), strict=True) if cell.starts else ((x, None) for x in _array(xs))
+    )
+    for x, start in given:
         v = x @ _array(params.w_x) + _array(params.b_x)
         z_r, z_i = np.empty(v.shape), np.empty(v.shape)
         for j in range(cell.blocks):
@@ -105,7 +109,8 @@ def rg_lru(cell, params, xs, state):
         r, i = _sigmoid(z_r + _array(params.b_r)), _sigmoid(z_i + _array(params.b_i))
         log_a = 8.0 * r * _log_sigmoid(_array(params.decay))
         room = -np.expm1(2.0 * log_a)
-        h = np.exp(log_a) * h + np.sqrt(np.where(room > 1e-12, room, 1e-12)) * i * v
+        new = np.exp(log_a) * h + np.sqrt(np.where(room > 1e-12, room, 1e-12)) * i * v
+        h = new if start is None else np.where(start[..., None] > 0, i * v, new)
         ys.append(h)
     return (h,), np.stack(ys)
 

@@ -9,7 +9,6 @@ PIP = $(PY) -m pip install -qq --no-compile --disable-pip-version-check -c requi
 WORKERS ?= 2
 PYTEST := $(PY) -m pytest -q -n $(WORKERS) --dist worksteal
 CANDIDATES := $(or $(PYTHON),python3.11 python3 python3.12 python3.13)
-NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 FAST := not medium and not slow
 # What of the fast lane runs on the newest Python, too: whatever stands near JAX's edges, less the longest of it, the
 # statistics of tasks, and what waits for other processes to import JAX. At least 1,000 tests in three minutes.
@@ -27,7 +26,7 @@ timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-medium test-newest test-slow core check format docs durations clean
+.PHONY: help demo test test-medium test-newest test-slow core check format docs durations lab notebooks clean
 
 # Two workers on two cores: each keeps to one thread instead of one a core; so do the LAPACK calls of matrix functions.
 test test-medium test-newest test-slow durations: export XLA_FLAGS ?= --xla_cpu_multi_thread_eigen=false
@@ -48,7 +47,6 @@ test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with 
 	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call both,medium,--timeout 1200 -rs)
-	$(if $(NOTEBOOKS),$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS))
 
 test-newest: ## the core of `make test` on the newest Python with the newest JAX, where there is one
 	@if python=$$(sh requirements/find_python $(NEWEST)); then \
@@ -78,9 +76,16 @@ durations: $(VENV)/dev.stamp ## measure the lanes of CI into tests/durations.jso
 	$(call both,$(FAST),--store-durations test)
 	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
-	$(call timed,$(PYTEST) --nbmake --nbmake-timeout 600 $(NOTEBOOKS),$(VENV)/notebooks.stamp)
 	$(call both,medium,--timeout 1200 --store-durations test-medium)
 	$(MAKE) --no-print-directory test-newest STORE="--store-durations test-newest"
+
+lab: $(VENV)/dev.stamp ## JupyterLab with the project installed, opened on the notebooks
+	@$(PY) -c "import jupyterlab" 2>/dev/null || $(PIP) jupyterlab
+	$(PY) -m jupyterlab notebooks
+
+notebooks: $(VENV)/dev.stamp ## run the notebooks and keep what they show
+	$(BIN)/jupytext --sync notebooks/*.py
+	$(PY) -m jupyter execute --inplace notebooks/*.ipynb
 
 clean: ## remove the environment and the caches; runs stay
 	rm -rf $(VENV) .venv-* .pytest_cache .ruff_cache .cache build dist docs/_build *.egg-info

@@ -26,7 +26,7 @@ from tempfile import mkdtemp
 
 from experiments import lab
 
-lab.start()  # the first line: what has to be set before JAX starts
+machine, _ = lab.start()  # the first line: what has to be set before JAX starts
 
 # %%
 import jax
@@ -95,7 +95,7 @@ short = adding_problem.AddingConfig(
     task=Adding(num_steps=30, num_evaluation=256), hidden_size=32, num_updates=600, num_seeds=1
 )
 out = Path(mkdtemp())
-lab.run(lab.grid(short, cell=["elman", "lstm"]), out=out, progress=False)
+runs = lab.run(lab.grid(short, cell=["elman", "lstm"]), out=out, progress=False)
 
 # %%
 figure, axes = plt.subplots(figsize=(8, 4.5))

@@ -129,7 +129,7 @@ def stamps(lane: str) -> dict[str, float]:
     steps = {
         "test": {"install": "dev", "check": "check"},
         "test-newest": {"install": "dev"},
-        "test-medium": {"install peers": "peers", "install docs": "docs", "notebooks": "notebooks"},
+        "test-medium": {"install peers": "peers", "install docs": "docs"},
     }
     paths = {step: Path(sys.prefix) / f"{stamp}.stamp" for step, stamp in steps.get(lane, {}).items()}
     return {

@@ -15,8 +15,8 @@ Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fas
 Yang, Wang, Zhang, Shen & Kim (2024), "Parallelizing linear transformers with the delta rule over sequence length";
 gated: Yang, Kautz & Hatamizadeh (2024), "Gated delta networks: improving Mamba2 with delta rule"; eigenvalues: Grazzi
 et al. (2024), "Unlocking state-tracking in linear RNNs through negative eigenvalues". The decay starts as in the
-authors' code. Differs: the surrounding block (short convolutions in front of SiLU, norm and gate of the output,
-output projection) is left out, so the matrices start larger, see `DeltaNet`.
+authors' code. Differs: β has a bias, which the authors' has not. The surrounding block (short convolutions in front of
+SiLU, norm and gate of the output, output projection) is left out, so the matrices start larger, see `DeltaNet`.
 """
 
 import dataclasses

@@ -11,10 +11,11 @@ Tunable: F₁, F₃, ... pair (0, 1), (2, 3), ...; F₂, F₄, ... pair (1, 2), 
 every unitary matrix can be reached. FFT style: h is a power of 2 and Fₗ, l = 1 ... log₂ h, pairs the
 coordinates h / 2ˡ apart, so that each coordinate meets every other in log₂ h layers.
 
-Source: Jing et al. (2017), "Tunable efficient unitary neural networks (EUNN) and their application to RNNs", and the
-authors' code. Differs: the product of the rotations is formed in ``prepare`` and multiplied densely, for L small passes
-over h at each step are slower than one product on every device; odd h and L are allowed. modReLU:
-`recurrent.cells.orthogonal`.
+Source: Jing et al. (2017), "Tunable efficient unitary neural networks (EUNN) and their application to RNNs", whose
+phase e^iφ stands on the first row of a rotation, as here. Differs: in the authors' code it stands on the second
+column, which reaches the same matrices from other angles. The product of the rotations is formed in ``prepare`` and
+multiplied densely, for L small passes over h at each step are slower than one product on every device; odd h and L are
+allowed. modReLU: `recurrent.cells.orthogonal`.
 """
 
 import dataclasses

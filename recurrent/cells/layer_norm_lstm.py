@@ -7,7 +7,8 @@
 
 The two products are normalised over all four blocks at once; c is carried on without normalisation.
 
-Source: Ba, Kiros & Hinton (2016), "Layer normalization"; ε = 10⁻⁵ is that of the authors' code.
+Source: Ba, Kiros & Hinton (2016), "Layer normalization"; ε = 10⁻⁵ is that of the authors' code. Differs: the authors'
+code adds its bias twice, so equal weights need twice that bias here.
 """
 
 import dataclasses

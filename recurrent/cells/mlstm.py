@@ -11,8 +11,9 @@ For each head of p units, with q, k and v the head's parts of x W + b, and C the
 m cancels in y: it keeps C and n in range, and nothing else.
 
 Source: Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp, Klambauer, Brandstetter & Hochreiter (2024), "xLSTM: extended
-long short-term memory"; the initialisation is the one of the authors' code. Differs: the surrounding block
-(projection up and down, convolution, norm of each head, skip connection) is left out.
+long short-term memory"; the initialisation is the one of the authors' code. Differs: the surrounding block (projection
+up and down, convolution, norm of each head, skip connection) is left out. The authors' code adds 10⁻⁶ to the
+denominator, and its gates i and f read q, k and v side by side where they read x here.
 """
 
 import dataclasses

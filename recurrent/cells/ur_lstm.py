@@ -6,8 +6,8 @@
     h' = σ(o) ⊙ tanh(c')                         h in (-1, 1)
 
 Source: Gu, Gulcehre, Paine, Hoffman & Pascanu (2020), "Improving the gating mechanism of recurrent neural networks":
-refine gate r, and uniform gate initialisation of the biases. Differs: b_f and b_r = -b_f are two parameters, where the
-authors add and subtract one.
+refine gate r, and uniform gate initialisation of the biases. The first author's code is `src/models/nn/gate.py` of the
+repository state-spaces/s4. Differs: b_f and b_r = -b_f are two parameters, where the authors add and subtract one.
 """
 
 import dataclasses

@@ -5,10 +5,11 @@
     y  = [Re h', Im h']
 
 Source: Arjovsky, Shah & Bengio (2016), "Unitary evolution recurrent neural networks", with the initialisation and the
-order of the factors of the authors' code (whose D is diag(e^-iθ)). modReLU: `recurrent.cells.orthogonal`.
-Differs: W is formed once in ``prepare`` and multiplied densely. Its product with a batch of states costs what an LSTM's
-does, and its gradient a third of that of two Fourier transforms at every step (h = 128, CPU); from some thousand
-units on the factored form of the paper needs less.
+order of the factors of the authors' code. modReLU: `recurrent.cells.orthogonal`.
+Differs: the authors' code reflects by the conjugate of v, so equal weights need v_im negated. W is formed once in
+``prepare`` and multiplied densely. Its product with a batch of states costs what an LSTM's does, and its gradient a
+third of that of two Fourier transforms at every step (h = 128, CPU); from some thousand units on the factored form of
+the paper needs less.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ ValueError: weight_ih_l0: expected shape (12, 2), got (9, 2)
 
 from recurrent.interop.keras_weights import from_keras, to_keras
 from recurrent.interop.nnx_weights import from_nnx, to_nnx
-from recurrent.interop.safetensors_bytes import from_safetensors, to_safetensors
+from recurrent.interop.safetensors_bytes import from_safetensors, read_safetensors, to_safetensors
 from recurrent.interop.torch_weights import from_torch, to_torch, torch_layer
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "from_nnx",
     "from_safetensors",
     "from_torch",
+    "read_safetensors",
     "to_keras",
     "to_nnx",
     "to_safetensors",

@@ -16,6 +16,7 @@ from recurrent.layers.stack import Stack
 
 __all__ = [
     "Part",
+    "below",
     "check",
     "check_cell",
     "check_no_bias",
@@ -50,6 +51,15 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise ValueError(f"{name}: expected real floating numbers, got {array.dtype}")
     return array
+
+
+def below(prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What begins with ``prefix``, without it; ValueError where nothing does."""
+    found = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+    if prefix and not found:
+        others = sorted({name.rpartition(".")[0] + "." for name in given})
+        raise ValueError(f"prefix: no tensor begins with {prefix!r}; there are {', '.join(others[:5])}")
+    return found
 
 
 def check(expected: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> dict[str, np.ndarray]:

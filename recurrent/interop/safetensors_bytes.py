@@ -14,7 +14,7 @@ import numpy as np
 
 from recurrent.interop import named
 
-__all__ = ["from_safetensors", "to_safetensors"]
+__all__ = ["from_safetensors", "read_safetensors", "to_safetensors"]
 
 
 # the package's own reader for numpy knows no bfloat16
@@ -35,15 +35,7 @@ def from_safetensors(data: bytes, like: Any) -> Any:
     ``like`` is any pytree of arrays or shapes: ``cell.init(key)``, ``jax.eval_shape(cell.init, key)``. ValueError names
     the first tensor that is missing, not in ``like``, or of another shape or dtype.
     """
-    package = _package()
-    try:
-        stored = dict(package.deserialize(data))
-    except package.SafetensorError as error:
-        raise ValueError(
-            f"data: expected a safetensors file, got {len(data)} other bytes: {error}"
-        ) from error
-    wanted = named.named(like)
-    given = {name: _array(name, **fields) for name, fields in stored.items()}
+    wanted, given = named.named(like), read_safetensors(data)
     read = named.check({name: tuple(np.shape(leaf)) for name, leaf in wanted.items()}, given)
     leaves = []
     for name, array in read.items():
@@ -55,6 +47,26 @@ def from_safetensors(data: bytes, like: Any) -> Any:
         if leaves[-1].dtype != array.dtype:
             raise ValueError(f"{name}: {array.dtype} needs 64-bit floats of JAX, jax.enable_x64")
     return jax.tree.structure(like).unflatten(leaves)
+
+
+def read_safetensors(data: bytes) -> dict[str, np.ndarray]:
+    """The tensors of any safetensors file by name, such as one that torch wrote, for `from_torch`.
+
+    ValueError where these bytes are no such file, or hold something besides floating numbers.
+
+    >>> import recurrent as rec
+    >>> params = rec.GRU(2, 3).init(jax.random.key(0))
+    >>> sorted(read_safetensors(to_safetensors(params)))
+    ['b', 'b_h', 'w_h', 'w_x']
+    """
+    package = _package()
+    try:
+        stored = dict(package.deserialize(data))
+    except package.SafetensorError as error:
+        raise ValueError(
+            f"data: expected a safetensors file, got {len(data)} other bytes: {error}"
+        ) from error
+    return {name: _array(name, **fields) for name, fields in stored.items()}
 
 
 def _array(name: str, dtype: str, shape: list[int], data: bytes | bytearray) -> np.ndarray:

@@ -32,11 +32,17 @@ _MODES = {
 
 
 def torch_layer(
-    kind: str, input_size: Size, hidden_size: Size, num_layers: Size = 1, bidirectional: bool = False
+    kind: str,
+    input_size: Size,
+    hidden_size: Size,
+    num_layers: Size = 1,
+    bidirectional: bool = False,
+    dropout: float | int = 0.0,
 ) -> Cell | Layer:
     """The layer that computes what a module of torch computes; ``kind`` is the module's ``mode``.
 
-    One of ``'RNN_TANH'``, ``'RNN_RELU'``, ``'LSTM'`` and ``'GRU'``; ValueError for any other.
+    One of ``'RNN_TANH'``, ``'RNN_RELU'``, ``'LSTM'`` and ``'GRU'``; ValueError for any other. ``dropout`` acts between
+    layers, as in torch, wherever `recurrent.unroll` is given a key.
 
     >>> torch_layer("GRU", input_size=2, hidden_size=3, bidirectional=True).output_shape
     (6,)
@@ -47,15 +53,25 @@ def torch_layer(
     sizes = [input_size] + [hidden_size * (1 + bidirectional)] * (num_layers - 1)
     cells = [_MODES[kind](size, hidden_size) for size in sizes]
     rows = [Bidirectional(cell, cell) for cell in cells] if bidirectional else cells
-    return rows[0] if num_layers == 1 else stack(*rows)
+    return rows[0] if num_layers == 1 else stack(*rows, dropout=dropout)
 
 
-def from_torch(layer: Cell | Layer, state_dict: Mapping[str, Any]) -> Any:
+def from_torch(layer: Cell | Layer, state_dict: Mapping[str, Any], prefix: str = "") -> Any:
     """The parameters of ``layer`` from ``module.state_dict()``: tensors, or any arrays that numpy reads.
 
     ``layer`` has the structure that `torch_layer` builds. A network without biases gets b = 0. The result keeps the
-    dtypes, as far as JAX has 64-bit floats enabled. ValueError names the first tensor that does not fit.
+    dtypes, as far as JAX has 64-bit floats enabled. ``prefix`` is the module's name in a checkpoint that holds more,
+    with its dot: ``"encoder.rnn."`` reads ``encoder.rnn.weight_ih_l0``, and leaves all that begins otherwise alone.
+    ValueError names the first tensor that does not fit.
+
+    >>> import jax
+    >>> layer = torch_layer("GRU", input_size=2, hidden_size=3)
+    >>> params = layer.init(jax.random.key(0))
+    >>> whole = to_torch(layer, params, prefix="rnn.") | {"head.weight": np.zeros((5, 3))}
+    >>> bool((from_torch(layer, whole, prefix="rnn.").w_h == params.w_h).all())
+    True
     """
+    state_dict = named.below(prefix, state_dict)
     like = named.shapes_of(layer)
     found = _parts(layer, like)
     with_bias = any(name.startswith("bias") for name in state_dict)
@@ -72,11 +88,12 @@ def from_torch(layer: Cell | Layer, state_dict: Mapping[str, Any]) -> Any:
     return named.join(like, fields, list(found.values()))
 
 
-def to_torch(layer: Cell | Layer, params: Any, bias: bool = True) -> dict[str, np.ndarray]:
+def to_torch(layer: Cell | Layer, params: Any, bias: bool = True, prefix: str = "") -> dict[str, np.ndarray]:
     """The tensors of a module of torch, as arrays of numpy: for ``load_state_dict`` by way of ``torch.from_numpy``.
 
     b stands in ``bias_ih``, and ``bias_hh`` is zero, but for the GRU's b_h; `from_torch` gives back every bit.
-    ``bias=False`` is for modules without biases: ValueError where one of ours is not zero.
+    ``bias=False`` is for modules without biases: ValueError where one of ours is not zero. ``prefix`` stands before each
+    name, as in `from_torch`.
     """
     written = {}
     for suffix, part in _parts(layer, named.read_params(layer, params)).items():
@@ -88,7 +105,7 @@ def to_torch(layer: Cell | Layer, params: Any, bias: bool = True) -> dict[str, n
             for name, own in (("b", b_ih), ("b_h", b_hh)):
                 named.check_no_bias(part.path + name, own, "torch has no biases here")
         # writable copies of their own, which is what torch wants of memory that it shares
-        written |= {name + suffix: np.array(array, order="C") for name, array in arrays.items()}
+        written |= {prefix + name + suffix: np.array(array, order="C") for name, array in arrays.items()}
     return written
 
 

@@ -16,7 +16,7 @@ from experiments.lab.plan import cell_names
 from experiments.lab.planning import DataSets
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
 
-FLOOR = 1e-30  # the lower edge of the picture; what float32 has lost leaves it
+FLOOR = 1e-30  # below it nothing is shown: what float32 has lost leaves the picture
 
 
 REFERENCE_COLOURS = ("#888888", "#b8860b", "#7b68ee", "#2e8b57")
@@ -24,11 +24,27 @@ REFERENCE_COLOURS = ("#888888", "#b8860b", "#7b68ee", "#2e8b57")
 
 CAPTION = (
     "Norm of the derivative of the last loss with respect to the state read k steps before it (of c where there "
-    "is one), divided by its value at lag 0; median over sequences. At the start it is the initialisation that "
-    "decides, not the cell: small random weights lose everything, orthogonal ones and a forget bias of 1 keep some, "
-    "chrono gates keep c. But a gradient that arrives is not yet a network that learns: look at the right panel and "
-    "at the curves. The LSTM that succeeds did not start open, it learned to open."
+    "is one), divided by its value at lag 0; median over sequences. A gradient that arrives is not yet a network that "
+    "learns: curves.png shows whether it does."
 )
+
+
+def caption(runs: Sequence[Drawn]) -> str:
+    """What the lines are, and what they say of each run at the longest lag, in words made from its metrics."""
+    said = [CAPTION]
+    for run in runs if len(runs) <= FEW else ():
+        rows = [rows_of(run, "validation", index) for index in range(run.config.num_seeds)]
+        rows = [[row for row in each if "state_gradient" in row] for each in rows]
+        before, after = (
+            np.median([relative(each[which]["state_gradient"])[-1] for each in rows]) for which in (0, -1)
+        )
+        lag = rows[0][0]["state_gradient"]["lag"][-1]
+        solved = sum(seed["solved"] for seed in run.summary["seeds"]) if run.summary else 0
+        said.append(
+            f"{run.label}: {before:.0e} at lag {lag} at the start, {after:.0e} at the end; "
+            f"{solved} of {run.config.num_seeds} solved."
+        )
+    return " ".join(said)
 
 
 def references(num_steps: int) -> dict[str, Any]:
@@ -92,7 +108,7 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
     runs = [run for run in runs if any("state_gradient" in row for row in run.metrics)]
     if not runs:
         return
-    figure, (start, end) = subplots(1, 2, figsize=(12, 6.2), sharey=True, sharex=True)
+    figure, (start, end) = subplots(1, 2, figsize=(12, 7), sharey=True, sharex=True)
     lag, found = reference_gradients(runs[0])
     for (name, values), shade in zip(found.items(), REFERENCE_COLOURS, strict=True):
         start.plot(lag, np.maximum(values, FLOOR**2), color=shade, lw=2.5, label=name)
@@ -113,14 +129,19 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
                 )
     start.set(title="at the start: initialisations", yscale="log", ylabel="gradient norm, relative to lag 0")
     end.set(title="at the end: what each trained network has become", yscale="log")
-    start.set_ylim(FLOOR, None)
+    shown = np.concatenate(
+        [np.asarray(line.get_ydata(), float) for axes in (start, end) for line in axes.lines]
+    )
+    shown = shown[np.isfinite(shown) & (shown > FLOOR)]
+    start.set_ylim(min(shown, default=FLOOR) / 3, None)
     for axes in (start, end):
         axes.set_xlabel("lag: steps before the last prediction")
         axes.grid(alpha=0.25)
         if axes.get_legend_handles_labels()[1]:
-            axes.legend(fontsize=8, loc="lower left" if axes is start else "best")
+            # below its panel: within it there is no place that no curve goes through
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncol=2, frameon=False)
     if len(runs) > FEW:
         end.set_title("at the end; solid: solved; colours as in curves.png", fontsize=11)
-    figure.subplots_adjust(left=0.07, right=0.99, top=0.94, bottom=0.2, wspace=0.05)
-    figure.text(0.07, 0.02, textwrap.fill(CAPTION, 165), fontsize=9, va="bottom")
+    figure.subplots_adjust(left=0.07, right=0.99, top=0.95, bottom=0.3, wspace=0.05)
+    figure.text(0.07, 0.02, textwrap.fill(caption(runs), 165), fontsize=9, va="bottom")
     save(figure, out / "gradient_flow.png")

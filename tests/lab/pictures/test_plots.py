@@ -78,6 +78,31 @@ def test_gradient_flow_shows_references_the_start_and_the_end(finished, figures)
     )
 
 
+def test_the_caption_is_made_from_the_metrics(finished):
+    run = open_run(finished / "elman")
+    ends = []
+    for index in (0, 1):
+        written = [r for r in run.metrics if (r["split"], r["seed_index"]) == ("validation", index)]
+        flows = [np.array(row["state_gradient"]["all"]) for row in written]
+        ends.append((flows[0][-1] / flows[0][0], flows[-1][-1] / flows[-1][0]))
+    before, after = np.mean(ends, axis=0)
+    said = gradient_flow.caption([run])
+    assert said.endswith(f"elman: {before:.0e} at lag 9 at the start, {after:.0e} at the end; 0 of 2 solved.")
+    one = {**run.summary, "seeds": [run.summary["seeds"][0] | {"solved": True}, run.summary["seeds"][1]]}
+    assert gradient_flow.caption([dataclasses.replace(run, summary=one)]).endswith("1 of 2 solved.")
+    assert "LSTM" not in said
+
+
+def test_no_legend_covers_a_curve(finished, figures):
+    gradient_flow.draw([open_run(finished / "elman")], finished)
+    ((_, figure),) = figures
+    figure.canvas.draw()
+    for axes in figure.axes:
+        assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+    text = figure.texts[-1].get_window_extent()
+    assert text.y1 < min(axes.get_legend().get_window_extent().y0 for axes in figure.axes)
+
+
 def test_pictures_of_what_was_not_finite_or_zero_are_files_like_others(finished):
     run = open_run(finished / "elman")
     spoilt = [

@@ -247,3 +247,34 @@ def test_without_safetensors_the_extra_is_named(monkeypatch):
 def test_two_tensors_of_one_name_are_told_apart(safetensors):
     with pytest.raises(ValueError, match=r"^params: 2 tensors have only 1 names: a/b$"):
         interop.to_safetensors({"a/b": jnp.ones(1), "a": {"b": jnp.ones(1)}})
+
+
+def test_a_part_of_a_larger_checkpoint_is_read_by_its_name():
+    layer = interop.torch_layer("LSTM", 3, 4, num_layers=2)
+    params = layer.init(jax.random.key(0))
+    other = {"head.weight": np.zeros((5, 4)), "encoder.norm.weight": np.ones(4)}
+    whole = interop.to_torch(layer, params, prefix="encoder.rnn.") | other
+    assert_same_bits(interop.from_torch(layer, whole, prefix="encoder.rnn."), params)
+    bare = interop.to_torch(layer, params)
+    assert {name.removeprefix("encoder.rnn.") for name in whole} - set(other) == set(bare)
+    with pytest.raises(
+        ValueError, match=r"prefix: no tensor begins with 'rnn\.'; there are encoder\.norm\., enc"
+    ):
+        interop.from_torch(layer, whole, prefix="rnn.")
+    with pytest.raises(ValueError, match=r"head\.weight"):
+        interop.from_torch(layer, whole)
+
+
+def test_a_safetensors_file_of_torch_is_a_state_dict():
+    numpy_files = pytest.importorskip("safetensors.numpy")
+    layer = interop.torch_layer("GRU", 3, 4, bidirectional=True)
+    params = layer.init(jax.random.key(0))
+    file = numpy_files.save(interop.to_torch(layer, params, prefix="rnn."))
+    assert_same_bits(interop.from_torch(layer, interop.read_safetensors(file), prefix="rnn."), params)
+
+
+def test_dropout_of_torch_acts_between_layers():
+    layer = interop.torch_layer("GRU", 3, 4, num_layers=2, dropout=0.5)
+    plain = interop.torch_layer("GRU", 3, 4, num_layers=2)
+    assert layer == rec.stack(*plain.parts, dropout=0.5)
+    assert interop.torch_layer("GRU", 3, 4, dropout=0.5) == rec.GRU(3, 4)

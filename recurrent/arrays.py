@@ -4,7 +4,7 @@ Axes: ``t`` time, ``*b`` any batch axes, ``d`` input, ``h`` hidden, ``k`` output
 library is laid out ``[t, *b, *event]``: time first, event axes last, any batch axes between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -23,13 +23,16 @@ __all__ = [
     "Shape",
     "Steps",
     "batch_shape",
+    "cast",
     "is_shape",
     "num_steps",
     "outer",
+    "real_dtype",
     "shape_leaves",
     "spread",
     "tree_shape",
     "where",
+    "widened",
     "zeros",
 ]
 
@@ -79,6 +82,42 @@ def spread(leaf: Inexact[Array, "..."], batch_shape: tuple[Any, ...]) -> Inexact
     (3, 2)
     """
     return jnp.broadcast_to(leaf, (*batch_shape, *leaf.shape)).copy()
+
+
+def real_dtype(tree: PyTree) -> Any:
+    """The real dtype that holds the numbers of all leaves; of a complex one, that of its parts.
+
+    >>> real_dtype([jnp.zeros(2, jnp.complex64), jnp.zeros(2, jnp.bfloat16)])
+    dtype('float32')
+    """
+    return jnp.result_type(*(jnp.finfo(jnp.result_type(leaf)).dtype for leaf in jax.tree.leaves(tree)))
+
+
+def cast(tree: PyTree, dtype: Any) -> PyTree:
+    """The floating leaves in a real ``dtype``, complex ones in the complex type of that width; others as they are.
+
+    >>> leaves = cast([jnp.zeros(2, jnp.bfloat16), jnp.zeros(2, jnp.complex64), jnp.zeros(2, bool)], jnp.float32)
+    >>> [str(leaf.dtype) for leaf in leaves]
+    ['float32', 'complex64', 'bool']
+    """
+
+    def one(leaf: Any) -> Array:
+        leaf = jnp.asarray(leaf)
+        if jnp.issubdtype(leaf.dtype, jnp.complexfloating):
+            return leaf.astype(jnp.result_type(dtype, jnp.complex64))
+        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+
+    return jax.tree.map(one, tree)
+
+
+def widened(fn: Callable[..., Array], *given: Array) -> Array:
+    """``fn(*given)`` computed in float32 where ``given`` have fewer bits, for what linear algebra has no 16 bits.
+
+    >>> widened(jnp.linalg.inv, jnp.full((1, 1), 4.0, jnp.bfloat16))
+    Array([[0.25]], dtype=bfloat16)
+    """
+    dtype = given[0].dtype
+    return fn(*(one.astype(jnp.promote_types(dtype, jnp.float32)) for one in given)).astype(dtype)
 
 
 def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array, "*b n m"]:

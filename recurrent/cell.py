@@ -69,6 +69,12 @@ class Recurrence(abc.ABC):
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """The state before the first step of each of ``batch_shape`` sequences."""
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """``x`` as the real ``dtype`` of the parameters decides, before it is projected. Default: every floating leaf
+        in it, complex ones in the complex type of its width.
+        """
+        return arrays.cast(x, dtype)
+
     @abc.abstractmethod
     def project(self, weights: Any, x: Any) -> Any:
         """What ``step`` reads of an input."""
@@ -248,6 +254,10 @@ class LayerAround(Layer):
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         """The state of the wrapped cell before the first step."""
         return self.cell.initial_state(weights, batch_shape)
+
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """``x`` as the wrapped cell casts it."""
+        return self.cell.cast(x, dtype)
 
 
 def state_vector(state: PyTree) -> tuple[Float[Array, " n"], Any]:

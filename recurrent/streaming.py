@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import PyTree
 
+from recurrent import arrays
 from recurrent.cell import Cell, Layer, Noisy
 
 __all__ = ["Stream", "stream"]
@@ -54,4 +55,5 @@ def _prepared(cell: Any, params: PyTree) -> Any:
 
 @functools.partial(jax.jit, static_argnames="cell", donate_argnames="state")
 def _advanced(cell: Any, state: Any, weights: Any, x: Any) -> tuple[Any, Any]:
+    x = cell.cast(x, arrays.real_dtype(state))
     return cell.step(weights, state, cell.project(weights, Noisy(x, None) if cell.is_stochastic else x))

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from recurrent import arrays
 from recurrent.arrays import Key
-from recurrent.cell import Cell, Layer
+from recurrent.cell import Cell, Layer, Noisy
 from recurrent.solvers.auto import AUTO
 from recurrent.solvers.base import Problem, Solver
 
@@ -116,7 +116,12 @@ def _posed(
     reverse: bool,
     key: Key | None,
 ) -> Problem:
+    params = jax.tree.map(jnp.asarray, params)
     _check_params(cell, params)
+    if jax.tree.leaves(params):
+        dtype = arrays.real_dtype(params)
+        xs = cell.cast(xs, dtype)
+        _check_dtypes(cell, dtype, xs)
     length = arrays.num_steps(xs)
     noise = None
     if cell.is_stochastic and key is not None:
@@ -176,6 +181,46 @@ def _check_params(cell: Cell, params: PyTree) -> None:
     same = jax.tree.structure(expected) == jax.tree.structure(params)
     if not same or arrays.tree_shape(expected) != arrays.tree_shape(params):
         raise ValueError(f"params: expected {_describe(expected)}, got {_describe(params)}")
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(params)}
+    if len(dtypes) > 1 or not all(jnp.issubdtype(dtype, jnp.inexact) for dtype in dtypes):
+        raise ValueError(
+            f"params: expected floating numbers of one dtype, got {_describe(params, dtypes=True)}"
+        )
+
+
+def _check_dtypes(cell: Cell, dtype: Any, xs: PyTree) -> None:
+    """ValueError where a cell has no state map in the dtype of its parameters, or for complex inputs."""
+    kinds = tuple(leaf.dtype for leaf in jax.tree.leaves(xs))
+    is_complex = any(jnp.issubdtype(kind, jnp.complexfloating) for kind in kinds)
+    # every cell computes in float32 and in float64 (`recurrent.testing`): these need no trace of a step more
+    if dtype.itemsize >= 4 and not is_complex:
+        return
+    hindrance = _hindrance(cell, dtype, kinds)
+    if hindrance is not None:
+        name = "xs" if is_complex else "params"
+        given = ", ".join(map(str, kinds)) if is_complex else dtype
+        raise ValueError(f"{name}: {cell} cannot compute in {given}: {hindrance}")
+
+
+@functools.lru_cache(maxsize=256)
+def _hindrance(cell: Cell, dtype: Any, kinds: tuple[Any, ...]) -> str | None:
+    """Why one step, traced with such parameters and inputs, is none; None: it keeps the dtypes of the state."""
+
+    def one_step(params: PyTree, x: PyTree) -> tuple[PyTree, PyTree]:
+        weights = cell.prepare(params)
+        state = cell.initial_state(weights, ())
+        u = cell.project(weights, Noisy(x, None) if cell.is_stochastic else x)
+        return state, cell.next_state(weights, state, u)
+
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), _expected_params(cell))
+    shapes, tree = jax.tree.flatten(cell.input_shape, is_leaf=arrays.is_shape)
+    xs = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in zip(shapes, kinds, strict=True)]
+    try:
+        old, new = jax.eval_shape(one_step, params, tree.unflatten(xs))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        return str(error).splitlines()[0]
+    before, after = ([leaf.dtype for leaf in jax.tree.leaves(state)] for state in (old, new))
+    return None if before == after else f"its state of {before[0]} becomes {after[0]}"
 
 
 def _check_state(state: PyTree, initial: PyTree) -> None:

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from recurrent import arrays
 from recurrent.arrays import Key
 from recurrent.cells.orthogonal import OrthogonalCell, OrthogonalWeights, refined, rotation_planes, skew
 from recurrent.sizes import Size
@@ -86,5 +87,5 @@ class ExpRNN(OrthogonalCell):
 
     def prepare(self, params: ExpRNNParams) -> OrthogonalWeights:
         """The weights that each step reads: W = exp(A)."""
-        w_h = refined(jax.scipy.linalg.expm(skew(params.skew, self.hidden_size)))
+        w_h = refined(arrays.widened(jax.scipy.linalg.expm, skew(params.skew, self.hidden_size)))
         return OrthogonalWeights(params.w_x, w_h, params.b)

@@ -16,7 +16,7 @@ U(0, 100).
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -85,7 +85,8 @@ class PhasedLSTM(Cell):
     periods should cover the times between inputs, and what is to be remembered. k jumps where a period ends.
 
     An input is a `StampedInput`: x[*b, d] and t[*b]. Time stamps in float32 have seven digits: count them from near the
-    start of the sequence. A task that gives plain arrays cannot drive this cell.
+    start of the sequence; whatever the dtype of the parameters, they keep their own. A task that gives plain arrays
+    cannot drive this cell.
 
     Initialisation: as in the authors' code for their tasks, but for s and for the input gate's biases, -0.1 there.
     Learning rate: Adam at 1e-3 in the authors' code, the gradient at the gates clipped at ±10 in each step.
@@ -158,6 +159,12 @@ class PhasedLSTM(Cell):
         """The state before the first step: h = c = 0."""
         return LSTMState(*arrays.zeros(2, (*batch_shape, self.hidden_size), weights.b.dtype))
 
+    def cast(self, x: StampedInput, dtype: Any) -> StampedInput:
+        """The values in the dtype of the parameters, the time stamps in their own: in 16 bits a stamp would soon be
+        rounded by more than a period.
+        """
+        return StampedInput(arrays.cast(x.x, dtype), x.t)
+
     def project(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, x: StampedInput
     ) -> PhasedLSTMInputs:
@@ -168,7 +175,7 @@ class PhasedLSTM(Cell):
         phase = cycles - jnp.floor(cycles)
         risen = 2.0 * phase / jnp.abs(weights.ratio_on)
         k = jnp.where(risen < 1.0, risen, jnp.where(risen < 2.0, 2.0 - risen, self.leak * phase))
-        return PhasedLSTMInputs(jnp.asarray(x.x) @ weights.w_x + weights.b, k)
+        return PhasedLSTMInputs(jnp.asarray(x.x) @ weights.w_x + weights.b, k.astype(weights.b.dtype))
 
     def next_state(
         self, weights: PhasedLSTMParams | PeepholePhasedLSTMParams, state: LSTMState, u: PhasedLSTMInputs

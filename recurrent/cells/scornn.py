@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import initializers
+from recurrent import arrays, initializers
 from recurrent.arrays import Key
 from recurrent.cells.exprnn import SKEW_INITS
 from recurrent.cells.orthogonal import OrthogonalCell, OrthogonalWeights, refined, rotation_planes, skew
@@ -86,5 +86,7 @@ class ScoRNN(OrthogonalCell):
         a, identity = skew(params.skew, h), jnp.eye(h, dtype=params.skew.dtype)
         signs = jnp.where(jnp.arange(h) < h - num_negative, 1.0, -1.0).astype(params.skew.dtype)
         return OrthogonalWeights(
-            params.w_x, refined(jnp.linalg.solve(identity + a, identity - a)) * signs, params.b
+            params.w_x,
+            refined(arrays.widened(jnp.linalg.solve, identity + a, identity - a)) * signs,
+            params.b,
         )

@@ -47,6 +47,9 @@ class _Perturbed(Cell):
     def initial_state(self, weights: Any, batch_shape: tuple[int, ...]) -> Any:
         return self.cell.initial_state(weights, batch_shape)
 
+    def cast(self, x: _Step, dtype: Any) -> _Step:
+        return x._replace(x=self.cell.cast(x.x, dtype), added=arrays.cast(x.added, dtype))
+
     def project(self, weights: Any, x: _Step) -> _Step:
         own = arrays.where(x.exists, x.x, 0.0)
         return x._replace(x=self.cell.project(weights, Noisy(own, None) if self.cell.is_stochastic else own))

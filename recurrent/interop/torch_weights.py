@@ -92,8 +92,8 @@ def to_torch(layer: Cell | Layer, params: Any, bias: bool = True, prefix: str = 
     """The tensors of a module of torch, as arrays of numpy: for ``load_state_dict`` by way of ``torch.from_numpy``.
 
     b stands in ``bias_ih``, and ``bias_hh`` is zero, but for the GRU's b_h; `from_torch` gives back every bit.
-    ``bias=False`` is for modules without biases: ValueError where one of ours is not zero. ``prefix`` stands before each
-    name, as in `from_torch`.
+    ``bias=False`` is for modules without biases: ValueError where one of ours is not zero. ``prefix`` stands before
+    each name, as in `from_torch`.
     """
     written = {}
     for suffix, part in _parts(layer, named.read_params(layer, params)).items():

@@ -100,6 +100,10 @@ class Bidirectional(Layer):
             self.backward.initial_state(weights.backward, batch_shape),
         )
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """``x`` as the forward direction casts it."""
+        return self.forward.cast(x, dtype)
+
     def unroll(
         self, params: Any, xs: Any, *, state: Any, mask: Any, reset: Any, reverse: bool, key: Any, solver: Any
     ) -> tuple[Any, Any]:

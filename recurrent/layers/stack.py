@@ -71,6 +71,10 @@ class Stack(Layer):
             part.initial_state(own, batch_shape) for part, own in zip(self.parts, weights, strict=True)
         )
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """``x`` as the lowest part casts it."""
+        return self.parts[0].cast(x, dtype)
+
     @property
     def has_step(self) -> bool:
         """Whether all parts have one."""
@@ -80,7 +84,7 @@ class Stack(Layer):
         """``(state, y)`` of one step through all parts; TypeError where a part needs whole sequences."""
         new, y = [], u
         for part, own, part_state in zip(self.parts, weights, state, strict=True):
-            below = y
+            below = part.cast(y, arrays.real_dtype(part_state))
             part_state, y = part.step(own, part_state, part.project(own, below))
             y = self._around(below, y, None)
             new.append(part_state)
@@ -125,7 +129,9 @@ class Stack(Layer):
         """``below + y`` where a connection leads around the part; nothing passes at masked steps."""
         if not self.residual or arrays.tree_shape(below) != arrays.tree_shape(y):
             return y
-        return jax.tree.map(jnp.add, below if mask is None else arrays.where(mask, below, 0.0), y)
+        below = below if mask is None else arrays.where(mask, below, 0.0)
+        # in the dtype of the part: that of its parameters, whatever the inputs have
+        return jax.tree.map(lambda a, b: jnp.add(arrays.cast(a, arrays.real_dtype(b)), b), below, y)
 
 
 def stack(*parts: Cell | Layer, residual: bool = False, dropout: float | int = 0.0) -> Stack:

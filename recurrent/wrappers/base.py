@@ -39,6 +39,10 @@ class Wrapper(Cell):
         """The state of the wrapped cell before the first step."""
         return self.cell.initial_state(weights, batch_shape)
 
+    def cast(self, x: Any, dtype: Any) -> Any:
+        """``x`` as the wrapped cell casts it."""
+        return self.cell.cast(x, dtype)
+
     def project(self, weights: Any, x: Any) -> Any:
         """What the wrapped cell projects from ``x``."""
         return self.cell.project(weights, x)

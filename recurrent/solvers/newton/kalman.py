@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from recurrent import forms
+from recurrent import arrays, forms
 
 __all__ = ["damped_solution"]
 
@@ -42,7 +42,7 @@ def _times(matrix: Array, vector: Array) -> Array:
 def _join(first: _Filter, then: _Filter) -> _Filter:
     eye = jnp.eye(first.a.shape[-1], dtype=first.a.dtype)
     # (1 + J C)⁻¹ is the transpose of (1 + C J)⁻¹: both matrices are symmetric
-    inverse = jnp.linalg.inv(eye + first.c @ then.j)
+    inverse = arrays.widened(jnp.linalg.inv, eye + first.c @ then.j)
     forward, backward = then.a @ inverse, _transposed(first.a) @ _transposed(inverse)
     return _Filter(
         a=forward @ first.a,
@@ -79,7 +79,7 @@ def damped_solution(
     # backward: E[δ_t | δ_{t+1}] = mean + gain_t (δ_{t+1} - F_{t+1} mean - r_{t+1})
     later_f, later_r = jnp.concatenate([f[1:], f[:1]]), jnp.concatenate([r[1:], r[:1]])
     spread = covariance @ _transposed(later_f)
-    back = spread @ jnp.linalg.inv(later_f @ spread + eye)
+    back = spread @ arrays.widened(jnp.linalg.inv, later_f @ spread + eye)
     rest = mean - _times(back, _times(later_f, mean) + later_r)
     # after the last step nothing is known: f[0] = 0 has made its gain 0, and the mean is the filter's
     smoother = forms.Dense(jnp.flip(_transposed(back), axis=0), jnp.flip(rest, axis=0))

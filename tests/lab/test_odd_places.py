@@ -12,7 +12,6 @@ pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")
 ODD = "-a [lr=1e-3]*?\\%20#'\"é{$HOME$x_^$}\n~"
 
 
-@pytest.mark.xfail(strict=True, reason="its checkpoint cannot be read")
 def test_a_run_in_a_folder_of_any_name(tmp_path, finished, monkeypatch):
     (tmp_path / ODD).mkdir()
     monkeypatch.chdir(tmp_path / ODD)

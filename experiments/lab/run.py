@@ -246,6 +246,7 @@ def open_run(path: Path | str, seed_index: int = 0, *, experiment: Experiment | 
     place = folders.find_run(Path(path))
     stored = folders.read(place)
     assert stored is not None, "find_run saw its config.json"
+    planning.check_setting(place, stored)
     if experiment is None:
         experiment = load_stored(stored.experiment, stored.module, stored.source)
     config = configs.from_json(experiment.config, stored.config)

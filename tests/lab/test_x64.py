@@ -30,7 +30,6 @@ CONFIGS = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="the best loss starts with 32 bits and goes on with 64")
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @pytest.mark.parametrize("select", ["last", "validation"])
 def test_every_record_keeps_its_type(config, select, float64):
@@ -42,7 +41,6 @@ def test_every_record_keeps_its_type(config, select, float64):
     assert described(first) == described(updated) == described(evaluated)
 
 
-@pytest.mark.xfail(strict=True, reason="the best loss starts with 32 bits and goes on with 64")
 def test_a_run_of_64_bits_goes_on_and_ends_as_one_that_was_never_interrupted(tmp_path, float64):
     unbroken, out = tmp_path / "unbroken", tmp_path / "out"
     assert run(unbroken).code == 0
@@ -57,7 +55,6 @@ def test_a_run_of_64_bits_goes_on_and_ends_as_one_that_was_never_interrupted(tmp
         assert_refused(run(out), complaint)
 
 
-@pytest.mark.xfail(strict=True, reason="nothing compares the setting")
 def test_the_other_setting_is_refused_by_its_name(unfinished, finished):
     for out, flags in ((unfinished, ()), (unfinished, ("--on-this-machine",)), (finished, ())):
         before = digest(out)

@@ -96,7 +96,8 @@ def start(
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
     kind = found[0].device_kind
-    now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256())
+    x64 = bool(jax.config.jax_enable_x64)
+    now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256(), x64)
     return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
 
 

@@ -6,7 +6,7 @@ from lab_runs import hashes, heard, run
 
 from experiments.__main__ import main
 from experiments.lab.frames import frame, metrics
-from experiments.lab.run import open_run
+from experiments.lab.opened import open_run
 
 pytest_plugins = ["lab_fixtures"]
 pytestmark = pytest.mark.usefixtures("compile_once", "trace_once")

@@ -7,9 +7,9 @@ from lab_runs import assert_refused, digest, edit, hashes, interrupted_at, rows,
 
 from experiments import adding_problem, copy_memory, temporal_order
 from experiments.errors import Fault
+from experiments.lab.opened import open_run
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import declared_with
-from experiments.lab.run import open_run
 from experiments.lab.training.trainer import Trainer
 
 pytest_plugins = ["lab_fixtures"]

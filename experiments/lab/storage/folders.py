@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -24,7 +25,7 @@ CONFIG, ENV, METRICS, SUMMARY, PROGRESS, CHECKPOINTS = (
     "progress.json",
     "checkpoints",
 )
-TABLE = "table.json"
+TABLE, LOCK = "table.json", ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,13 +60,19 @@ class Stored:
 
 
 @contextlib.contextmanager
-def _asked_for(folder: Path) -> Iterator[None]:
+def asked_for(folder: Path) -> Iterator[None]:
     """Turns an error of the file system into a fault: of the caller, unless the disk is full."""
     try:
         yield
     except OSError as error:
         code = FAILED if error.errno in (errno.ENOSPC, errno.EDQUOT) else USAGE
         raise Fault(f"--out: {folder}: {reason(error)}", code) from error
+
+
+def check_link(place: Path) -> None:
+    """Fault where a path is a link that leads nowhere, or in a circle: it is not there, and cannot be made either."""
+    if place.is_symlink() and not place.exists():
+        raise Fault(f"--out: {place} is a link that leads nowhere")
 
 
 def read(folder: Path) -> Stored | None:
@@ -75,7 +82,8 @@ def read(folder: Path) -> Stored | None:
         Fault: it holds anything else without a valid ``config.json``.
     """
     path = folder / CONFIG
-    with _asked_for(folder):
+    with asked_for(folder):
+        check_link(folder)
         if folder.exists() and not folder.is_dir():
             raise Fault(f"--out: {folder} is not a folder")
         if not path.exists():
@@ -99,12 +107,13 @@ def is_temporary(name: str) -> bool:
 
 def check_shared(out: Path, experiment: Experiment) -> None:
     """Fault where ``out`` holds something that is neither a run of the experiment, nor a table or a picture."""
-    with _asked_for(out):
-        existing = next(place for place in (out, *out.parents) if place.exists())
+    with asked_for(out):
+        existing = next(place for place in (out, *out.parents) if os.path.lexists(place))
+        check_link(existing)
         if not existing.is_dir():
             raise Fault(f"--out: {existing} is not a folder")
         for entry in sorted(out.iterdir()) if out.exists() else []:
-            ours = entry.is_dir() or entry.suffix == ".png" or entry.name == TABLE
+            ours = entry.is_dir() or entry.suffix == ".png" or entry.name in (TABLE, LOCK)
             if not (ours or is_temporary(entry.name)):
                 raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
             stored = read(entry) if entry.is_dir() else None
@@ -143,7 +152,7 @@ def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Con
 
 def create(job: Job) -> None:
     """Write ``config.json``, first of all files and at one stroke."""
-    with _asked_for(job.folder):
+    with asked_for(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
     experiment = job.experiment
     names = () if experiment.is_ours else ("module", "source", "source_sha256")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import FAILED, Fault, guarded, nearest
+from experiments.errors import FAILED, Fault, guarded, nearest, unheard_too
 from experiments.lab import arguments, estimates, verbs
 from experiments.lab.opened import open_run
 from experiments.lab.plan import cell_names, grids, machine
@@ -14,7 +14,7 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun
 from experiments.lab.run import exit_code, plan, plan_and_carry_out
 from experiments.lab.storage import event_files, summaries
-from experiments.lab.training.driver import nobody
+from experiments.lab.training.driver import Observer, nobody
 
 EPILOGUE = """
 flags of every experiment:
@@ -82,6 +82,12 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
     if request.only_plan:
         print(estimates.text(plan(request.configs, **asked)))
         return 0
+    with unheard_too():
+        return _train(request, asked, observe)
+
+
+def _train(request: Request, asked: dict[str, Any], observe: Observer) -> int:
+    """All runs and their table; the exit code."""
     planned, runs, failures = plan_and_carry_out(
         request.configs, **asked, progress=request.progress, observe=observe
     )

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from experiments.errors import FAILED, Fault
+from experiments.errors import FAILED, Fault, unheard_too
 from experiments.lab import planning
 from experiments.lab.opened import Run, open_run
 from experiments.lab.pictures import grid
@@ -166,7 +166,7 @@ def plan_and_carry_out(
     """
     experiment, out = _place(requested, experiment, preset, out)
     folders.check_shared(out, experiment)  # what is somebody else's gets no lock either
-    with owned(out) as owner:
+    with unheard_too(), owned(out) as owner:
         planned = plan(
             requested,
             experiment=experiment,

@@ -34,14 +34,12 @@ def fails(error: BaseException) -> int:
     raise error
 
 
-@pytest.mark.xfail(strict=True, reason="a stream without a descriptor")
 def test_a_reader_that_goes_is_a_quiet_end_of_what_only_prints():
     with contextlib.redirect_stdout(Gone()), contextlib.redirect_stderr(io.StringIO()) as err:
         assert guarded(lambda: print("a table")) == 0
     assert err.getvalue() == ""
 
 
-@pytest.mark.xfail(strict=True, reason="the error is lost, and its code with it")
 @pytest.mark.parametrize(
     ("error", "code"), [(Fault("x", 2), 2), (Fault("x", 1), 1), (KeyboardInterrupt(), 130)], ids=str
 )
@@ -50,7 +48,6 @@ def test_an_error_that_nobody_hears_keeps_its_code(error, code):
         assert guarded(lambda: fails(error)) == code
 
 
-@pytest.mark.xfail(strict=True, reason="ascii has no sigma")
 def test_a_letter_that_the_encoding_lacks_is_spelled():
     with contextlib.redirect_stdout(ascii_stream()) as out, contextlib.redirect_stderr(ascii_stream()) as err:
         assert guarded(lambda: print("σ \udcff")) == 0
@@ -72,10 +69,7 @@ PROGRAM = "import sys; from experiments.errors import guarded; sys.exit(guarded(
     "redirected",
     [
         "| head -c 1 > /dev/null; exit ${PIPESTATUS[0]}",
-        pytest.param(
-            "2>&1 | sleep 0; exit ${PIPESTATUS[0]}",
-            marks=pytest.mark.xfail(strict=True, reason="what is left is written at Python's end, and fails"),
-        ),
+        "2>&1 | sleep 0; exit ${PIPESTATUS[0]}",
         ">&-",
         ">&- 2>&-",
     ],
@@ -87,7 +81,6 @@ def test_a_process_whose_output_nobody_takes_ends_well(redirected):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.xfail(strict=True, reason="a traceback")
 def test_a_disk_that_takes_no_output_is_one_line():
     words = f'"{sys.executable}" -c "{PROGRAM.format(1)}" > /dev/full'
     done = in_a_shell(words)

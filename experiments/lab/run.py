@@ -20,6 +20,7 @@ from experiments.lab.plan.finding import declared_with
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.machine import start
 from experiments.lab.storage import folders, summaries
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.owner import owned
 from experiments.lab.storage.records import write_json
 from experiments.lab.training.driver import Interrupted, Observer, drive, has_checkpoint, nobody
@@ -219,6 +220,8 @@ def finish(experiment: Experiment, out: Path) -> None:
     """The pictures and the table of every run in ``out`` that has ended; one that is damaged is named and left out."""
     ended = []
     for entry in sorted(out.glob(f"*/{folders.SUMMARY}")):
+        if is_litter(entry.parent.name, is_folder=True):
+            continue
         try:
             ended.append(open_run(entry.parent, experiment=experiment))
         except Fault as fault:

@@ -150,8 +150,13 @@ def _devices(device: str) -> list[Any]:
 
 
 def _missing(device: str, reason: str = "") -> Fault:
-    if device == "auto":
-        return Fault(f"--device: JAX finds no device: {reason}")
-    extra = EXTRAS.get(device)
+    import jax
+
+    platforms = jax.config.jax_platforms
+    # JAX calls cuda and rocm what people call a gpu
+    extra = EXTRAS.get(str(platforms).replace("cuda", "gpu") if device == "auto" else device)
     hint = f" (pip install -e '.[{extra}]' installs support for one)" if extra else ""
+    if device == "auto":
+        silent = f"JAX_PLATFORMS is {platforms}, and nothing here answers to that{hint}"
+        return Fault(f"--device: JAX finds no device: {reason or silent}")
     return Fault(f"--device: JAX finds no {device} here{hint}")

@@ -15,6 +15,7 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.resolved import Resolved
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.records import reason, write_json
 
 CONFIG, ENV, METRICS, SUMMARY, PROGRESS, CHECKPOINTS = (
@@ -76,7 +77,7 @@ def check_link(place: Path) -> None:
 
 
 def read(folder: Path) -> Stored | None:
-    """What a folder holds; None where it is absent, empty, or holds only temporary files.
+    """What a folder holds; None where it is absent, empty, or holds only temporary files and litter.
 
     Raises:
         Fault: it holds anything else without a valid ``config.json``.
@@ -88,7 +89,7 @@ def read(folder: Path) -> Stored | None:
             raise Fault(f"--out: {folder} is not a folder")
         if not path.exists():
             others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
-            kept = [name for name in others if not is_temporary(name)]
+            kept = [name for name in others if not (is_temporary(name) or is_litter(name))]
             if kept:
                 raise Fault(
                     f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is"
@@ -113,7 +114,9 @@ def check_shared(out: Path, experiment: Experiment) -> None:
         if not existing.is_dir():
             raise Fault(f"--out: {existing} is not a folder")
         for entry in sorted(out.iterdir()) if out.exists() else []:
-            ours = entry.is_dir() or entry.suffix == ".png" or entry.name in (TABLE, LOCK)
+            if is_litter(entry.name, is_folder=entry.is_dir()):
+                continue
+            ours = entry.is_dir() or entry.suffix == ".png" or entry.name == TABLE
             if not (ours or is_temporary(entry.name)):
                 raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
             stored = read(entry) if entry.is_dir() else None
@@ -125,7 +128,7 @@ def runs_by_identity(out: Path, experiment: Experiment) -> dict[str, Path]:
     """The folders in ``out`` by `configs.identity_key`: a run is found by what it is, whatever its folder is called."""
     found = {}
     for entry in sorted(out.iterdir()) if out.is_dir() else []:
-        if (entry / CONFIG).exists():
+        if not is_litter(entry.name, is_folder=True) and (entry / CONFIG).exists():
             with contextlib.suppress(Fault):
                 stored = read(entry)
                 config = configs.from_json(experiment.config, stored.config if stored else {})
@@ -165,7 +168,15 @@ def find_run(path: Path) -> Path:
     """The run that ``path`` is, or the only one that it holds; Fault otherwise."""
     if (path / CONFIG).exists():
         return path
-    inside = sorted(entry for entry in path.iterdir() if (entry / CONFIG).exists()) if path.is_dir() else []
+    inside = (
+        sorted(
+            entry
+            for entry in path.iterdir()
+            if not is_litter(entry.name, is_folder=True) and (entry / CONFIG).exists()
+        )
+        if path.is_dir()
+        else []
+    )
     if len(inside) == 1:
         return inside[0]
     if inside:

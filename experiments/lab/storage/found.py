@@ -11,6 +11,7 @@ from typing import Any
 from experiments.errors import Fault
 from experiments.lab.plan import cell_names, configs
 from experiments.lab.storage import folders, owner, summaries
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.records import read_json, read_rows
 
 ENDED, SOLVED, LOST = "ended", "stopped: solved", "lost"
@@ -86,7 +87,7 @@ def _places(path: Path) -> Iterator[Path]:
         if {folders.CONFIG, folders.SUMMARY, folders.METRICS} & set(files):
             inner.clear()
             yield Path(place)
-        inner.sort()
+        inner[:] = sorted(name for name in inner if not is_litter(name, is_folder=True))
 
 
 def open_json(folder: Path) -> Found:

@@ -144,7 +144,6 @@ def test_each_part_of_the_machine_counts(name):
     assert machine.compare(then, NOW, on_this_machine=True) == [difference]
 
 
-@pytest.mark.xfail(strict=True, reason="the reason is empty")
 def test_a_platform_that_says_nothing_is_named(monkeypatch):
     import jax
 

@@ -9,6 +9,7 @@ kept: a new cell, or a run that was cut off, adds what is missing.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 
 import recurrent as rec
 from benchmarks.rows import kept
+from experiments.errors import guarded, unheard_too
 
 SOLVERS = (
     rec.Sequential(projection=None),
@@ -81,4 +83,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -10,6 +10,7 @@ plans.
 import argparse
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 
 import recurrent as rec
 from benchmarks.cells import seconds
+from experiments.errors import guarded, unheard_too
 
 BATCH, INPUTS = 32, 128
 CELLS = {
@@ -86,4 +88,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -11,6 +11,7 @@ channels, which are 128 numbers too. Rows already in the file are kept, so that 
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 
 import recurrent as rec
 from benchmarks.rows import kept
+from experiments.errors import guarded, unheard_too
 from experiments.tables.catalogue import num_parameters
 from experiments.tables.measured import wide_cell
 
@@ -118,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -15,6 +15,7 @@ import concurrent.futures
 import json
 import multiprocessing
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ import optax
 
 import recurrent as rec
 from benchmarks.rows import kept
+from experiments.errors import guarded, unheard_too
 from experiments.lab.training.trainer import DIAGNOSED, Trainer, named_leaves
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import with_readout
@@ -177,4 +179,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

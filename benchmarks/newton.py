@@ -9,6 +9,7 @@ growing gain, LSTMs of growing forget bias. Writes docs/newton.json and docs/new
 import argparse
 import json
 import platform
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
+from experiments.errors import guarded, unheard_too
 from recurrent.cell import state_vector
 
 STEPS, BATCH, INPUTS, HIDDEN = 4096, 2, 2, 16
@@ -134,4 +136,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -8,6 +8,7 @@ the squared error of the sum of the marked values at the last step; UORO is one 
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 import recurrent as rec
+from experiments.errors import guarded, unheard_too
 from recurrent import online
 
 STEPS, BATCH, HIDDEN = 50, 8, 16
@@ -75,4 +77,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -10,6 +10,7 @@ process; medians of the rounds.
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from experiments import adding_problem
+from experiments.errors import guarded, unheard_too
 from experiments.lab.plan import cell_names
 from experiments.lab.plan.machine import start
 from experiments.lab.planning import build
@@ -100,9 +102,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=30, help="updates a turn (default: 30)")
     options = parser.parse_args()
     resolved, _ = start("auto")
-    print(
-        f"{resolved['device_kind']}, {os.cpu_count()} cores, jax {resolved['versions']['jax']}; ms an update"
-    )
+    print(f"{resolved.device_kind}, {os.cpu_count()} cores, jax {resolved.versions['jax']}; ms an update")
     for name in ("elman", "lstm"):
         print(
             name,
@@ -111,4 +111,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

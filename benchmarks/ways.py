@@ -11,6 +11,7 @@ input on the host to the output on the host.
 import argparse
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
+from experiments.errors import guarded, unheard_too
 
 CELLS = {
     "lstm, 128 units": (rec.LSTM(2, 128), 8),
@@ -119,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with unheard_too():
+        sys.exit(guarded(main))

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from experiments.data import fetch
 from experiments.data.mnist import prepare_mnist
-from experiments.errors import FAILED, Fault, guarded, nearest
+from experiments.errors import FAILED, Fault, guarded, nearest, unheard_too
 
 DATA_SETS = {"mnist": "60,000 + 10,000 handwritten digits, 28 x 28 pixels"}
 OPTIONS = ("--manual-dir", "--data-dir", "--help")
@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.name not in DATA_SETS:
         raise Fault(f"{options.name}: unknown data set ({_known()}){nearest(options.name, DATA_SETS)}")
     try:
-        prepare_mnist(options.data_dir, options.manual_dir, report=lambda line: print(line, flush=True))
+        with unheard_too():
+            prepare_mnist(options.data_dir, options.manual_dir, report=lambda line: print(line, flush=True))
     except OSError as error:
         raise Fault(f"{error.filename or options.name}: {error.strerror or error}", FAILED) from error
     return 0

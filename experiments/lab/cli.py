@@ -4,15 +4,17 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from experiments.errors import FAILED, Fault, guarded, nearest
+from experiments.errors import FAILED, Fault, guarded, nearest, unheard_too
 from experiments.lab import arguments, estimates, verbs
+from experiments.lab.opened import open_run
 from experiments.lab.plan import cell_names, grids, machine
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun
-from experiments.lab.run import carry_out, exit_code, open_run, plan
+from experiments.lab.run import exit_code, plan, plan_and_carry_out
 from experiments.lab.storage import event_files, summaries
-from experiments.lab.training.driver import nobody
+from experiments.lab.training.driver import Observer, nobody
 
 EPILOGUE = """
 flags of every experiment:
@@ -70,18 +72,25 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
         machine.start(request.device)
         verb.act(request.configs[0])
         return 0
-    planned = plan(
-        request.configs,
-        experiment=experiment,
-        preset=request.word,
-        out=request.out,
-        device=request.device,
-        on_this_machine=request.on_this_machine,
-    )
+    asked: dict[str, Any] = {
+        "experiment": experiment,
+        "preset": request.word,
+        "out": request.out,
+        "device": request.device,
+        "on_this_machine": request.on_this_machine,
+    }
     if request.only_plan:
-        print(estimates.text(planned))
+        print(estimates.text(plan(request.configs, **asked)))
         return 0
-    runs, failures = carry_out(planned, progress=request.progress, observe=observe)
+    with unheard_too():
+        return _train(request, asked, observe)
+
+
+def _train(request: Request, asked: dict[str, Any], observe: Observer) -> int:
+    """All runs and their table; the exit code."""
+    planned, runs, failures = plan_and_carry_out(
+        request.configs, **asked, progress=request.progress, observe=observe
+    )
     ended = [one.summary for one in runs if one.summary]
     if ended:
         print(f"\n{summaries.render(summaries.table(ended))}\n\nin {planned.out}")

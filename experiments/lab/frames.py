@@ -23,8 +23,9 @@ def frame(*paths: Path | str) -> "pandas.DataFrame":
     ``params_sha256``, what the experiment adds as its facts, and ``folder``.
 
     ``status`` is ``ended``, ``stopped: solved``, ``lost`` (the network is not finite), ``training`` (by a process that
-    is alive) or ``interrupted``. Of a run that has not ended what only its end tells is missing: NaN, or NA in
-    ``solved``. A damaged folder is named on stderr and left out.
+    is alive), ``waiting`` (until such a process has compiled, or trained another run) or ``interrupted``. Of a run that
+    has not ended what only its end tells is missing: NaN, or NA in ``solved``. A damaged folder is named on stderr and
+    left out.
 
     Raises:
         Fault: a path is not there, or there is no run below it.

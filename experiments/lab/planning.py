@@ -65,8 +65,18 @@ def find_places(
         stored = folders.read(folder)
         if stored is not None:
             folders.check_same(folder, stored, experiment, config)
+            check_setting(folder, stored)
         places.append(Place(folder, label, stored, has_ended(folder, config)))
     return places
+
+
+def check_setting(folder: Path, stored: folders.Stored) -> None:
+    """Fault where a run was started under the other setting of JAX_ENABLE_X64: its numbers have other types here."""
+    then, now = stored.resolved.machine.x64, bool(jax.config.jax_enable_x64)
+    if then != now:
+        raise Fault(
+            f"{folder} was started with JAX_ENABLE_X64={then:d}, here it is {now:d}; set it as it was"
+        )
 
 
 def plan(

@@ -1,53 +1,30 @@
-"""Runs: from configurations to finished folders, and from a folder back to a network."""
+"""Runs: from configurations to finished folders."""
 
 import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
-from experiments.errors import FAILED, Fault
-from experiments.lab import planning, solving
-from experiments.lab.pictures import grid, notebook
-from experiments.lab.plan import cell_names, configs, grids
+from experiments.errors import FAILED, Fault, unheard_too
+from experiments.lab import planning
+from experiments.lab.opened import Run, open_run
+from experiments.lab.pictures import grid
+from experiments.lab.plan import configs, grids
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
-from experiments.lab.plan.finding import declared_with, load_stored
+from experiments.lab.plan.finding import declared_with
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.machine import start
 from experiments.lab.storage import folders, summaries
-from experiments.lab.storage.checkpoints import Checkpoints
-from experiments.lab.storage.hashing import params_sha256
-from experiments.lab.storage.records import read_rows, write_json
-from experiments.lab.training.driver import Interrupted, Observer, drive, has_checkpoint, nobody, trainer_of
+from experiments.lab.storage.litter import is_litter
+from experiments.lab.storage.owner import owned
+from experiments.lab.storage.records import write_json
+from experiments.lab.training.driver import Interrupted, Observer, drive, has_checkpoint, nobody
 from experiments.lab.training.programs import ProgramCache
-from experiments.lab.training.trainer import TrainState
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A finished or unfinished run, opened: what it was asked, what it is, what it measured.
-
-    ``params`` are those of one network, the ones the test split was measured with. ``metrics`` are the
-    lines of ``metrics.jsonl``, ``summary`` is ``summary.json`` ({} until the run has ended).
-    """
-
-    folder: Path
-    label: str
-    experiment: Experiment
-    config: Config
-    task: Any
-    model: Any
-    params: Any
-    metrics: list[dict[str, Any]]
-    summary: dict[str, Any]
-
-    def _repr_html_(self) -> str:
-        return notebook.page(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +51,8 @@ def plan(
     Raises:
         Fault: whatever can be refused.
     """
-    if not requested:
-        raise Fault("expected at least one configuration, got none")
-    if experiment is None:
-        experiment = declared_with(type(requested[0]))
+    experiment, out = _place(requested, experiment, preset, out)
     labels = grids.labels(requested)
-    out = Path(out) if out is not None else default_out(experiment, preset, requested)
     asked = dict(zip(labels, requested, strict=True))
     places = planning.find_places(out, experiment, asked, grids.folder_names(labels))
     for config in requested:
@@ -101,6 +74,17 @@ def plan(
         for config, place in zip(requested, places, strict=True)
     ]
     return Plan(out, tuple(_with_initial(job) if job.config.start_from else job for job in jobs))
+
+
+def _place(
+    requested: Sequence[Config], experiment: Experiment | None, preset: str, out: Path | str | None
+) -> tuple[Experiment, Path]:
+    """Whose the runs are, and the folder of all of them."""
+    if not requested:
+        raise Fault("expected at least one configuration, got none")
+    if experiment is None:
+        experiment = declared_with(type(requested[0]))
+    return experiment, Path(out) if out is not None else default_out(experiment, preset, requested)
 
 
 def _with_initial(job: Job) -> Job:
@@ -134,7 +118,8 @@ def run(
 ) -> list[Run]:
     """Train what is not finished yet, and open all of it.
 
-    A run that fails does not stop the others: the first failure is raised at the end.
+    A run that fails does not stop the others: the first failure is raised at the end. Meanwhile nobody else can train
+    in ``out``: one process owns it, and one call in that process.
 
     Args:
         requested: one configuration a run, of one experiment; `grid` makes many.
@@ -149,18 +134,50 @@ def run(
     Raises:
         Fault: anything that one line can explain; nothing on disk is lost.
     """
-    planned = plan(
+    _, runs, failures = plan_and_carry_out(
         requested,
         experiment=experiment,
         preset=preset,
         out=out,
         device=device,
         on_this_machine=on_this_machine,
+        progress=progress,
+        observe=observe,
     )
-    runs, failures = carry_out(planned, progress=progress, observe=observe)
     if failures:
         raise failures[0]
     return runs
+
+
+def plan_and_carry_out(
+    requested: Sequence[Config],
+    *,
+    experiment: Experiment | None = None,
+    preset: str = "default",
+    out: Path | str | None = None,
+    device: str = "auto",
+    on_this_machine: bool = False,
+    progress: bool = True,
+    observe: Observer = nobody,
+) -> tuple[Plan, list[Run], list[Fault]]:
+    """What `run` does, in a folder that nobody else has meanwhile; every failure beside the runs that can be opened.
+
+    Raises:
+        Fault: whatever can be refused before the first update.
+    """
+    experiment, out = _place(requested, experiment, preset, out)
+    folders.check_shared(out, experiment)  # what is somebody else's gets no lock either
+    with unheard_too(), owned(out) as owner:
+        planned = plan(
+            requested,
+            experiment=experiment,
+            preset=preset,
+            out=out,
+            device=device,
+            on_this_machine=on_this_machine,
+        )
+        owner.trains(job.folder.name for job in planned.jobs)
+        return planned, *carry_out(planned, progress=progress, observe=observe)
 
 
 def carry_out(
@@ -203,6 +220,8 @@ def finish(experiment: Experiment, out: Path) -> None:
     """The pictures and the table of every run in ``out`` that has ended; one that is damaged is named and left out."""
     ended = []
     for entry in sorted(out.glob(f"*/{folders.SUMMARY}")):
+        if is_litter(entry.parent.name, is_folder=True):
+            continue
         try:
             ended.append(open_run(entry.parent, experiment=experiment))
         except Fault as fault:
@@ -230,44 +249,3 @@ def exit_code(runs: Sequence[Run]) -> int:
                     file=sys.stderr,
                 )
     return code
-
-
-def open_run(path: Path | str, seed_index: int = 0, *, experiment: Experiment | None = None) -> Run:
-    """The run in a folder, with the parameters of one of its networks.
-
-    Args:
-        path: the folder of the run, or one that holds no other run.
-        seed_index: which network.
-        experiment: whose run it is; None: the one that its ``config.json`` names.
-
-    Raises:
-        Fault: there is no run, no such network, or no good checkpoint.
-    """
-    place = folders.find_run(Path(path))
-    stored = folders.read(place)
-    assert stored is not None, "find_run saw its config.json"
-    if experiment is None:
-        experiment = load_stored(stored.experiment, stored.module, stored.source)
-    config = configs.from_json(experiment.config, stored.config)
-    parts = solving.use(planning.build(experiment, config), stored.resolved.solver)
-    label = cell_names.label(config.cell)
-    job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
-    if not 0 <= seed_index < config.num_seeds:
-        raise Fault(f"--seed-index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")
-    trainer = trainer_of(job)
-    template = jax.eval_shape(
-        jax.vmap(lambda key: trainer.init(key, config.learning_rate)),
-        jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.num_seeds)),
-    )
-    networks: TrainState = Checkpoints.read(place / folders.CHECKPOINTS, template)
-    params = jax.tree.map(lambda leaf: leaf[seed_index], trainer.tested_params(networks))
-    summary = summaries.read(place)
-    if summary and int(networks.update[seed_index]) > summary["num_updates"]:
-        summary = {}  # of a shorter run: it has been continued, and has not ended yet
-    if summary and summary["seeds"][seed_index]["params_sha256"] != params_sha256(params):
-        raise Fault(
-            f"{place}: its newest good checkpoint has other parameters than its {folders.SUMMARY} says: a "
-            "checkpoint is damaged or gone; run the command that made it again"
-        )
-    rows = read_rows(place / folders.METRICS)
-    return Run(place, label, experiment, config, *parts[:2], params, rows, summary)

@@ -40,12 +40,23 @@ def dangling(out: Path) -> None:
     out.symlink_to(out.parent / "gone")
 
 
+def looping(out: Path) -> None:
+    out.symlink_to(out)
+
+
+def looping_run(out: Path) -> None:
+    out.mkdir()
+    (out / "elman").symlink_to(out / "elman")
+
+
 PLACES = {
     empty_file: "^--out: .*out is not a folder$",
     other_things: "^--out: .*out holds thesis.tex, which is not of a run; give another folder$",
     other_folder: "^--out: .*elman holds thesis.tex but no config.json: not a run; it is left as it is$",
     the_run_itself: "^--out: .*out holds config.json, which is not of a run; give another folder$",
-    dangling: "^--out: .*elman: File exists$",
+    dangling: "^--out: .*out is a link that leads nowhere$",
+    looping: "^--out: .*out is a link that leads nowhere$",
+    looping_run: "^--out: .*out holds elman, which is not of a run; give another folder$",
 }
 
 

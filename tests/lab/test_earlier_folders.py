@@ -14,9 +14,10 @@ import pytest
 from lab_runs import edit, rows, run, summary
 
 from experiments import copy_memory
+from experiments.lab.opened import open_run
 from experiments.lab.plan import configs
 from experiments.lab.plan.cell_names import parse_cell
-from experiments.lab.run import default_out, open_run
+from experiments.lab.run import default_out
 
 pytest_plugins = ["lab_fixtures"]
 pytestmark = pytest.mark.usefixtures("compile_once", "same_cores")

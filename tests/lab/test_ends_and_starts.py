@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from lab_runs import ADDING, assert_refused, digest, hashes, rows, run, steps, summary
 
+from experiments.lab.opened import open_run
 from experiments.lab.plan.experiment import Parts
-from experiments.lab.run import open_run
 from experiments.lab.training import programs
 from experiments.tasks import criteria
 from experiments.tasks.adding import Adding

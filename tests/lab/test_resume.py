@@ -34,9 +34,9 @@ from lab_runs import (
 )
 
 from experiments.errors import Fault
+from experiments.lab.opened import open_run
 from experiments.lab.plan import cell_names
 from experiments.lab.plan.grids import folder_names
-from experiments.lab.run import open_run
 from experiments.lab.training import driver
 
 pytest_plugins = ["lab_fixtures"]

@@ -104,6 +104,15 @@ def explain(figure: Any, axes: Any) -> None:
     figure.legend(handles, labels, loc="outside right upper", ncols=columns, fontsize=8)
 
 
+def literal(text: str) -> str:
+    """A text in which matplotlib sees no formula, for it may have come from a person or a path.
+
+    >>> print(literal("runs/$HOME$"))
+    runs/\\$HOME\\$
+    """
+    return text.replace("$", r"\$")
+
+
 def rows_of(run: Drawn, split: str, seed_index: int) -> list[dict[str, Any]]:
     """The lines of metrics of one network."""
     return [row for row in run.metrics if row["split"] == split and row["seed_index"] == seed_index]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.lab.pictures.base import colours, save, subplots
+from experiments.lab.pictures.base import colours, literal, save, subplots
 from experiments.lab.pictures.grid import metrics
 from experiments.lab.storage.found import Found
 from experiments.lab.storage.records import unwritten
@@ -37,7 +37,7 @@ def draw(runs: Sequence[Found], labels: Sequence[str], out: Path) -> Path:
         title="test: a dot a network, a bar their mean",
         xlabel=by if name == "loss" else name.replace("_", " "),
     )
-    right.set_yticks(range(len(runs)), labels, fontsize=8)
+    right.set_yticks(range(len(runs)), [literal(label) for label in labels], fontsize=8)
     for tick, shade in zip(right.get_yticklabels(), shades, strict=True):
         tick.set_color(shade)  # the labels are the legend of both sides
     right.set_ylim(len(runs) - 0.5, -0.5)

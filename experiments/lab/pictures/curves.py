@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lab.pictures.base import Drawn, colours, explain, rows_of, save, subplots
+from experiments.lab.pictures.base import Drawn, colours, explain, literal, rows_of, save, subplots
 from experiments.lab.plan import cell_names
 
 
@@ -25,7 +25,7 @@ def figure_of(runs: Sequence[Drawn]) -> Any:
             for axes, split in ((left, "training"), (right, "validation")):
                 rows = rows_of(run, split, seed_index)
                 losses = [row["loss"] or np.nan for row in rows]  # the logarithm has no place for 0
-                name = run.label if seed_index == 0 else None
+                name = literal(run.label) if seed_index == 0 else None
                 axes.plot(
                     [row["update"] for row in rows], losses, color=colour, lw=1.2, alpha=0.8, label=name
                 )

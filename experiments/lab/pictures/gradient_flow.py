@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import recurrent as rec
-from experiments.lab.pictures.base import FEW, Drawn, colours, rows_of, save, subplots
+from experiments.lab.pictures.base import FEW, Drawn, colours, literal, rows_of, save, subplots
 from experiments.lab.plan import cell_names
 from experiments.lab.planning import DataSets
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
@@ -125,7 +125,7 @@ def draw(runs: Sequence[Drawn], out: Path) -> None:
                     color=shade,
                     lw=1.1,
                     ls="--" if axes is start or not solved else "-",
-                    label=name,
+                    label=name and literal(name),
                 )
     start.set(title="at the start: initialisations", yscale="log", ylabel="gradient norm, relative to lag 0")
     end.set(title="at the end: what each trained network has become", yscale="log")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.lab.pictures.base import Drawn, colour, save, subplots
+from experiments.lab.pictures.base import Drawn, colour, literal, save, subplots
 from experiments.lab.plan import cell_names, configs, grids
 
 MOST = 9  # panels
@@ -145,7 +145,7 @@ def _draw_line(axes: Any, xs: list[float], networks: list[list[float]], order: i
         return
     shade, marker = colour(order), MARKERS[order // 10 % len(MARKERS)]
     means = [np.nanmean(values) if np.isfinite(values).any() else np.nan for values in networks]
-    axes.plot(xs, means, color=shade, lw=1.6, label=cell)
+    axes.plot(xs, means, color=shade, lw=1.6, label=literal(cell))
     spread = [(x, value) for x, values in zip(xs, networks, strict=True) for value in values]
     axes.plot(*zip(*spread, strict=True), color=shade, ls="", marker=marker, ms=4, alpha=0.6, mew=0)
 
@@ -160,7 +160,7 @@ def _draw_baseline(axes: Any, known: Iterable[tuple[float, float | None]]) -> No
 
 
 def _title(panel: Mapping[str, Any]) -> str:
-    return "\n".join(grids.label("", panel, [name]).strip().replace("_", " ") for name in panel)
+    return literal("\n".join(grids.label("", panel, [name]).strip().replace("_", " ") for name in panel))
 
 
 def _finish(figure: Any, grid: Any, layout: Layout, spots: Mapping[Any, float], names: Sequence[str]) -> None:
@@ -173,7 +173,7 @@ def _finish(figure: Any, grid: Any, layout: Layout, spots: Mapping[Any, float], 
         if len(spots) <= 8 or not all(map(_is_number, spots)):  # each value, as it was typed
             axes.xaxis.set_major_locator(FixedLocator(list(spots.values())))
             axes.xaxis.set_major_formatter(
-                FixedFormatter([f"{x:g}" if _is_number(x) else str(x) for x in spots])
+                FixedFormatter([f"{x:g}" if _is_number(x) else literal(str(x)) for x in spots])
             )
             axes.xaxis.set_minor_locator(NullLocator())
         axes.tick_params(

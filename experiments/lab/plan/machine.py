@@ -96,7 +96,8 @@ def start(
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
     kind = found[0].device_kind
-    now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256())
+    x64 = bool(jax.config.jax_enable_x64)
+    now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256(), x64)
     return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
 
 
@@ -149,8 +150,13 @@ def _devices(device: str) -> list[Any]:
 
 
 def _missing(device: str, reason: str = "") -> Fault:
-    if device == "auto":
-        return Fault(f"--device: JAX finds no device: {reason}")
-    extra = EXTRAS.get(device)
+    import jax
+
+    platforms = jax.config.jax_platforms
+    # JAX calls cuda and rocm what people call a gpu
+    extra = EXTRAS.get(str(platforms).replace("cuda", "gpu") if device == "auto" else device)
     hint = f" (pip install -e '.[{extra}]' installs support for one)" if extra else ""
+    if device == "auto":
+        silent = f"JAX_PLATFORMS is {platforms}, and nothing here answers to that{hint}"
+        return Fault(f"--device: JAX finds no device: {reason or silent}")
     return Fault(f"--device: JAX finds no {device} here{hint}")

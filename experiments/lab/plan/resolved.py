@@ -18,6 +18,8 @@ class Machine:
     ``device_kind``, ``num_cores`` and ``num_devices`` have to be the same for a run to go on. What else differs
     (``versions``, ``cpu``, ``source_sha256``: the model of the processor and the digest of this project's code) is
     warned of. ``cpu`` and ``source_sha256`` are None in runs that were stored without them.
+    ``x64`` says whether JAX_ENABLE_X64 was set: the types of all that is stored depend on it. Runs that were stored
+    without it ran without.
     """
 
     device_kind: str
@@ -26,6 +28,7 @@ class Machine:
     versions: Mapping[str, str]
     cpu: str | None = None
     source_sha256: str | None = None
+    x64: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Resolved:
         if unknown:
             raise ValueError(f"resolved.{min(unknown)} is unknown")
         machine: dict[str, Any] = {
-            field.name: stored.get(field.name) for field in dataclasses.fields(Machine)
+            field.name: stored[field.name]
+            for field in dataclasses.fields(Machine)
+            if stored.get(field.name) is not None
         }
         notes = tuple(map(str, stored["notes"]))
         return cls(Machine(**machine), _tuples(stored["solver"]), stored["seed_mapping"], notes)
@@ -73,11 +78,12 @@ KINDS: dict[str, tuple[type, ...]] = {
     "versions": (dict,),
     "cpu": (str, type(None)),
     "source_sha256": (str, type(None)),
+    "x64": (bool, type(None)),
     "solver": (str, list),
     "seed_mapping": (str,),
     "notes": (list,),
 }
-"""What ``resolved`` in a ``config.json`` has to have; ``cpu`` and ``source_sha256`` may be missing."""
+"""What ``resolved`` in a ``config.json`` has to have; ``cpu``, ``source_sha256`` and ``x64`` may be missing."""
 
 
 def _tuples(value: Any) -> Solvers:

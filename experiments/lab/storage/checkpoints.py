@@ -22,8 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.errors import FAILED, Fault
+from experiments.lab.storage.harmless import Harmless
 from experiments.lab.storage.manifest import UNFINISHED, clear, move_aside, seal, survey
 from experiments.lab.storage.records import fsync, reason, unwritten
+
+ROOM = Path("n" * 100, "n" * 100)
+"""About the longest path of a file within a step, by orbax's names while it is written."""
 
 
 class Checkpoints:
@@ -49,6 +53,10 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             fsync(self.folder.parent)
+            with contextlib.suppress(FileNotFoundError):
+                (
+                    self.folder.absolute() / ROOM
+                ).stat()  # a path that is too long is known now, not at the first save
             clear(self.folder)
             for step, what in damaged.items():
                 place = move_aside(self.folder, step)
@@ -56,6 +64,7 @@ class Checkpoints:
                     f"{_name(folder, step)}: {what}; moved to {place}, {self._steps[-1]} is used"
                 )
                 print(self.notices[-1], file=sys.stderr)
+            self._link = Harmless(self.folder)
         except OSError as error:
             raise unwritten(folder, error) from error
         self._checkpointer = _new_checkpointer()
@@ -78,18 +87,20 @@ class Checkpoints:
         step = self.latest() if step is None else step
         if step is None or step not in self._steps:
             raise Fault(f"{self.folder} has no good checkpoint{'' if step is None else f' {step}'}")
-        return _restore(self._checkpointer, self.folder, step, template)
+        return _restore(self._checkpointer, self._link.path / str(step), _name(self.folder, step), template)
 
-    def save(self, step: int, tree: Any, meta: dict[str, Any]) -> None:
+    def save(self, step: int, tree: Any, meta: dict[str, Any], template: Any = None) -> None:
         """Write a step: when this returns, it would survive a loss of power, and only the newest ``keep`` are left.
 
         Args:
             step: later than every step so far.
             tree: a pytree of arrays; typed keys are welcome, weak types come back as strong ones.
             meta: what JSON can hold.
+            template: what the step has to be readable as: given one, it is read back before it counts.
 
         Raises:
-            Fault: with code 1: the disk is full or something else went wrong; the earlier steps stand.
+            Fault: with code 1: the disk is full, what was written does not come back, or something else went wrong; the
+                earlier steps stand.
         """
         name = _name(self.folder, step)
         if self._steps and step <= self._steps[-1]:
@@ -97,7 +108,10 @@ class Checkpoints:
         arrays, leaves = _stored(tree)
         unfinished = self.folder / UNFINISHED / str(step)
         try:
-            _write(self._checkpointer, unfinished, arrays, {"meta": meta, "leaves": leaves})
+            place = self._link.path / UNFINISHED / str(step)
+            _write(self._checkpointer, place, arrays, {"meta": meta, "leaves": leaves})
+            if template is not None:
+                _check_bits(_restore(self._checkpointer, place, "what was written", template)[0], arrays)
             seal(unfinished)
             os.rename(unfinished, self.folder / unfinished.name)
             fsync(self.folder)
@@ -126,6 +140,7 @@ class Checkpoints:
     def close(self) -> None:
         """Release what orbax holds; a second time does nothing."""
         self._checkpointer.close()
+        self._link.close()
 
     def __enter__(self) -> Self:
         return self
@@ -145,8 +160,13 @@ class Checkpoints:
             raise Fault(f"{folder} has no checkpoint")
         for step, what in damaged.items():
             print(f"{_name(folder, step)}: {what}; {steps[-1]} is used", file=sys.stderr)
-        with contextlib.closing(_new_checkpointer()) as checkpointer:
-            return _restore(checkpointer, folder, steps[-1], template)[0]
+        name = _name(folder, steps[-1])
+        try:
+            link = Harmless(folder)
+        except OSError as error:
+            raise Fault(f"{name} cannot be read: {reason(error)}") from error
+        with contextlib.closing(link), contextlib.closing(_new_checkpointer()) as checkpointer:
+            return _restore(checkpointer, link.path / str(steps[-1]), name, template)[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,13 +215,14 @@ def _write(checkpointer: Any, step: Path, arrays: dict[str, np.ndarray], meta: d
 
     # orbax refuses an item without arrays
     items = {"state": ocp.args.PyTreeSave(arrays)} if arrays else {}
-    checkpointer.save(step.absolute(), args=ocp.args.Composite(**items, meta=ocp.args.JsonSave(meta)))
+    checkpointer.save(step, args=ocp.args.Composite(**items, meta=ocp.args.JsonSave(meta)))
 
 
-def _restore(checkpointer: Any, folder: Path, step: int, template: Any) -> tuple[Any, Any]:
+def _restore(checkpointer: Any, place: Path, name: str, template: Any) -> tuple[Any, Any]:
+    """The tree and the meta of the step at a harmless path; ``name`` is what people know it by."""
     import orbax.checkpoint as ocp
 
-    place, name, asked = (folder / str(step)).absolute(), _name(folder, step), _by_path(template)
+    asked = _by_path(template)
     try:
         items = checkpointer.restore(place, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))
         described = items["meta"]["leaves"].items()
@@ -230,6 +251,13 @@ def _check(name: str, stored: dict[str, _Leaf], asked: dict[str, Any]) -> None:
         here = _Leaf(asked[path].dtype.name, tuple(asked[path].shape))
         if str(stored[path]) != str(here):
             raise Fault(f"{name}: {path} is {stored[path]} there, {here} here")
+
+
+def _check_bits(found: Any, written: dict[str, np.ndarray]) -> None:
+    """Fault where a leaf that was read is not, bit for bit, what was written."""
+    for path, array in _stored(found)[0].items():
+        if array.tobytes() != written[path].tobytes():
+            raise Fault(f"{path} comes back with other bits")
 
 
 def _place(array: np.ndarray | None, stored: _Leaf, leaf: Any) -> Any:

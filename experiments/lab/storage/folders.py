@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.resolved import Resolved
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.records import reason, write_json
 
 CONFIG, ENV, METRICS, SUMMARY, PROGRESS, CHECKPOINTS = (
@@ -24,7 +26,7 @@ CONFIG, ENV, METRICS, SUMMARY, PROGRESS, CHECKPOINTS = (
     "progress.json",
     "checkpoints",
 )
-TABLE = "table.json"
+TABLE, LOCK = "table.json", ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Stored:
 
 
 @contextlib.contextmanager
-def _asked_for(folder: Path) -> Iterator[None]:
+def asked_for(folder: Path) -> Iterator[None]:
     """Turns an error of the file system into a fault: of the caller, unless the disk is full."""
     try:
         yield
@@ -68,19 +70,26 @@ def _asked_for(folder: Path) -> Iterator[None]:
         raise Fault(f"--out: {folder}: {reason(error)}", code) from error
 
 
+def check_link(place: Path) -> None:
+    """Fault where a path is a link that leads nowhere, or in a circle: it is not there, and cannot be made either."""
+    if place.is_symlink() and not place.exists():
+        raise Fault(f"--out: {place} is a link that leads nowhere")
+
+
 def read(folder: Path) -> Stored | None:
-    """What a folder holds; None where it is absent, empty, or holds only temporary files.
+    """What a folder holds; None where it is absent, empty, or holds only temporary files and litter.
 
     Raises:
         Fault: it holds anything else without a valid ``config.json``.
     """
     path = folder / CONFIG
-    with _asked_for(folder):
+    with asked_for(folder):
+        check_link(folder)
         if folder.exists() and not folder.is_dir():
             raise Fault(f"--out: {folder} is not a folder")
         if not path.exists():
             others = [entry.name for entry in folder.iterdir()] if folder.exists() else []
-            kept = [name for name in others if not is_temporary(name)]
+            kept = [name for name in others if not (is_temporary(name) or is_litter(name))]
             if kept:
                 raise Fault(
                     f"--out: {folder} holds {sorted(kept)[0]} but no {CONFIG}: not a run; it is left as it is"
@@ -99,11 +108,14 @@ def is_temporary(name: str) -> bool:
 
 def check_shared(out: Path, experiment: Experiment) -> None:
     """Fault where ``out`` holds something that is neither a run of the experiment, nor a table or a picture."""
-    with _asked_for(out):
-        existing = next(place for place in (out, *out.parents) if place.exists())
+    with asked_for(out):
+        existing = next(place for place in (out, *out.parents) if os.path.lexists(place))
+        check_link(existing)
         if not existing.is_dir():
             raise Fault(f"--out: {existing} is not a folder")
         for entry in sorted(out.iterdir()) if out.exists() else []:
+            if is_litter(entry.name, is_folder=entry.is_dir()):
+                continue
             ours = entry.is_dir() or entry.suffix == ".png" or entry.name == TABLE
             if not (ours or is_temporary(entry.name)):
                 raise Fault(f"--out: {out} holds {entry.name}, which is not of a run; give another folder")
@@ -116,7 +128,7 @@ def runs_by_identity(out: Path, experiment: Experiment) -> dict[str, Path]:
     """The folders in ``out`` by `configs.identity_key`: a run is found by what it is, whatever its folder is called."""
     found = {}
     for entry in sorted(out.iterdir()) if out.is_dir() else []:
-        if (entry / CONFIG).exists():
+        if not is_litter(entry.name, is_folder=True) and (entry / CONFIG).exists():
             with contextlib.suppress(Fault):
                 stored = read(entry)
                 config = configs.from_json(experiment.config, stored.config if stored else {})
@@ -143,7 +155,7 @@ def check_same(folder: Path, stored: Stored, experiment: Experiment, config: Con
 
 def create(job: Job) -> None:
     """Write ``config.json``, first of all files and at one stroke."""
-    with _asked_for(job.folder):
+    with asked_for(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
     experiment = job.experiment
     names = () if experiment.is_ours else ("module", "source", "source_sha256")
@@ -156,7 +168,15 @@ def find_run(path: Path) -> Path:
     """The run that ``path`` is, or the only one that it holds; Fault otherwise."""
     if (path / CONFIG).exists():
         return path
-    inside = sorted(entry for entry in path.iterdir() if (entry / CONFIG).exists()) if path.is_dir() else []
+    inside = (
+        sorted(
+            entry
+            for entry in path.iterdir()
+            if not is_litter(entry.name, is_folder=True) and (entry / CONFIG).exists()
+        )
+        if path.is_dir()
+        else []
+    )
     if len(inside) == 1:
         return inside[0]
     if inside:

@@ -10,11 +10,12 @@ from typing import Any
 
 from experiments.errors import Fault
 from experiments.lab.plan import cell_names, configs
-from experiments.lab.storage import folders, summaries
+from experiments.lab.storage import folders, owner, summaries
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.records import read_json, read_rows
 
 ENDED, SOLVED, LOST = "ended", "stopped: solved", "lost"
-TRAINING, INTERRUPTED = "training", "interrupted"
+TRAINING, WAITING, INTERRUPTED = "training", "waiting", "interrupted"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +42,18 @@ class Found:
 
     @property
     def status(self) -> str:
-        """State of the whole run: ended, stopped early, training in a process that is alive, or interrupted."""
+        """State of the whole run: ended, stopped early, training in a process that is alive, or interrupted.
+
+        It waits where a process that is alive has begun with its folder: that compiles, or trains another run.
+        """
         if self.summary:
             stopped = self.summary.get("stopped")
             return f"stopped: {stopped}" if stopped else ENDED
-        return TRAINING if is_alive(self.progress) else INTERRUPTED
+        if is_alive(self.progress):
+            return TRAINING
+        content = owner.read(self.folder.parent)
+        waits = is_alive(content) and self.folder.name in content.get("runs", [self.folder.name])
+        return WAITING if waits else INTERRUPTED
 
 
 def below(*paths: Path | str) -> list[Found]:
@@ -79,7 +87,7 @@ def _places(path: Path) -> Iterator[Path]:
         if {folders.CONFIG, folders.SUMMARY, folders.METRICS} & set(files):
             inner.clear()
             yield Path(place)
-        inner.sort()
+        inner[:] = sorted(name for name in inner if not is_litter(name, is_folder=True))
 
 
 def open_json(folder: Path) -> Found:
@@ -126,14 +134,10 @@ def _as_tuples(value: Any) -> Any:
     return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
 
 
-def is_alive(progress: dict[str, Any]) -> bool:
-    """Whether the process that wrote a ``progress.json`` still runs; of another machine's nobody can say: no."""
-    process = progress.get("process")
-    if (
-        not isinstance(process, int)
-        or process <= 0
-        or progress.get("host", platform.node()) != platform.node()
-    ):
+def is_alive(signed: dict[str, Any]) -> bool:
+    """Whether the process that signed a file still runs; of another machine's nobody can say: no."""
+    process = signed.get("process")
+    if not isinstance(process, int) or process <= 0 or signed.get("host", platform.node()) != platform.node():
         return False
     try:
         os.kill(process, 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments.errors import USAGE, Fault
 from experiments.lab.storage.hashing import file_sha256
+from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.records import fsync
 
 MANIFEST, UNFINISHED, DAMAGED = "manifest.sha256", ".unfinished", "damaged"
@@ -15,9 +16,10 @@ MANIFEST, UNFINISHED, DAMAGED = "manifest.sha256", ".unfinished", "damaged"
 def manifest(step: Path) -> str:
     """What a step's manifest has to be, byte for byte: the sha256 and the path of every other file, sorted by path.
 
-    ``sha256sum -c manifest.sha256`` reads it.
+    ``sha256sum -c manifest.sha256`` reads it. What other programs have left there is no part of a step.
     """
-    names = (path.relative_to(step).as_posix() for path in step.rglob("*") if not path.is_dir())
+    files = (path.relative_to(step) for path in step.rglob("*") if not path.is_dir())
+    names = (path.as_posix() for path in files if not any(map(is_litter, path.parts)))
     return "".join(f"{file_sha256(step / name)}  {name}\n" for name in sorted(names) if name != MANIFEST)
 
 

@@ -120,6 +120,8 @@ class _Driver:
         keys = jax.vmap(jax.random.key)(jnp.arange(first, first + self.num_networks))
         self._kept, self._filled = _fillers(job.config.num_seeds, self.num_networks)
         networks = self._started(self.programs.init(keys, job.config.learning_rate))
+        # what an opened or resumed run asks a checkpoint for; None once a save has been read back as that
+        self._asked: Any = jax.eval_shape(lambda: self._kept(networks))
         networks, self.wall_seconds = self._restored(networks)
         self.saved_at = checkpoints.latest()
         self.update = self.saved_at or 0
@@ -244,7 +246,8 @@ class _Driver:
         self.records.sync()
         is_end = self.update == self.job.config.num_updates
         meta = {"wall_seconds": self._seconds(), "is_end": is_end}
-        self.checkpoints.save(self.update, self._kept(self.networks), meta)
+        self.checkpoints.save(self.update, self._kept(self.networks), meta, self._asked)
+        self._asked = None
         self.saved_at = self.update
 
     def _seconds(self) -> float:

@@ -86,7 +86,7 @@ class Trainer:
             solved_at=never,
             finite=jnp.array(True),
             frozen_at=never,
-            best_loss=jnp.array(jnp.inf, jnp.float32),
+            best_loss=jnp.array(jnp.inf, float),  # the widest: what a loss is compared with keeps its type
             best_at=never,
             best_params=params if self.keeps_best else (),
         )

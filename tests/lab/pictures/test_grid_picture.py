@@ -10,10 +10,10 @@ import pytest
 from lab_runs import run, summary
 
 from experiments import copy_memory
+from experiments.lab.opened import open_run
 from experiments.lab.pictures import comparison, curves, grid
 from experiments.lab.pictures.base import colours
 from experiments.lab.plan import configs, grids
-from experiments.lab.run import open_run
 
 pytest_plugins = ["lab_fixtures"]
 COPYING = copy_memory.EXPERIMENT

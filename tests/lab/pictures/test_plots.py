@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from lab_runs import rows
 
+from experiments.lab.opened import open_run
 from experiments.lab.pictures import curves, gradient_flow
-from experiments.lab.run import open_run
 
 pytest_plugins = ["lab_fixtures"]
 

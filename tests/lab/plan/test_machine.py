@@ -142,3 +142,21 @@ def test_each_part_of_the_machine_counts(name):
         machine.compare(then, NOW, on_this_machine=False)
     assert raised.value.code == 2
     assert machine.compare(then, NOW, on_this_machine=True) == [difference]
+
+
+def test_a_platform_that_says_nothing_is_named(monkeypatch):
+    import jax
+
+    def nothing():
+        raise AssertionError
+
+    monkeypatch.setattr(jax, "devices", nothing)
+    before = jax.config.jax_platforms
+    jax.config.update("jax_platforms", "cuda")
+    try:
+        with pytest.raises(
+            Fault, match=r"^--device: JAX finds no device: JAX_PLATFORMS is cuda, .*'\.\[cuda\]'"
+        ):
+            machine._devices("auto")
+    finally:
+        jax.config.update("jax_platforms", before)

@@ -10,8 +10,8 @@ from lab_runs import run
 import recurrent as rec
 from experiments.errors import Fault
 from experiments.lab import solving
+from experiments.lab.opened import open_run
 from experiments.lab.plan.experiment import Parts
-from experiments.lab.run import open_run
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import with_readout
 from experiments.tasks.adding import Adding

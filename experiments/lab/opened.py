@@ -15,7 +15,7 @@ from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.finding import load_stored
 from experiments.lab.plan.job import Job
 from experiments.lab.storage import folders, summaries
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_rows
 from experiments.lab.training.driver import trainer_of

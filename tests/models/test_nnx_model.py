@@ -21,7 +21,7 @@ from token_classifier import (
 from trainers import assert_close, compiled, predict, without_key
 
 import recurrent as rec
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.training.trainer import Trainer, gradients_by_lag, named_leaves
 from experiments.models.base import EveryStep, HasGradients, HasSolver, HasStateGradients

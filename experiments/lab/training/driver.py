@@ -15,7 +15,7 @@ from experiments.lab.plan import rules
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.job import Job
 from experiments.lab.storage import folders, summaries
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 from experiments.lab.storage.manifest import survey
 from experiments.lab.storage.records import Records, read_rows, write_json
 from experiments.lab.training import gradient_rules, seeds

@@ -13,7 +13,7 @@ from checkpoint_samples import assert_same_bits, files, names, state, three_step
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.errors import Fault
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 from experiments.lab.storage.manifest import MANIFEST
 
 

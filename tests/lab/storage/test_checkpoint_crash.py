@@ -18,7 +18,7 @@ from places import ROOT
 
 from experiments.errors import Fault
 from experiments.lab.storage import checkpoints
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ CHILD = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 tree = {"x": np.zeros((400, 400)), "n": np.zeros((), np.int64)}
 with Checkpoints(Path(sys.argv[1])) as writer:
     step = writer.latest() or 0

@@ -9,7 +9,7 @@ import pytest
 from checkpoint_samples import assert_same_bits, files, names, state, three_steps
 
 from experiments.errors import Fault
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 from experiments.lab.storage.manifest import MANIFEST, UNFINISHED, damage
 
 

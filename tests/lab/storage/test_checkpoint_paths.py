@@ -9,7 +9,7 @@ from checkpoint_samples import assert_same_bits, names
 
 from experiments.errors import Fault
 from experiments.lab.storage import checkpoints as checkpoints_module
-from experiments.lab.storage.checkpoints import Checkpoints
+from experiments.lab.storage.checkpoint import Checkpoints
 
 TREE = {"a": jnp.arange(3.0) / 7}
 ODD = {

@@ -17,7 +17,7 @@ from checkpoint_samples import assert_same_bits, files, names, state, three_step
 from places import ROOT
 
 from experiments.errors import Fault
-from experiments.lab.storage import checkpoints
+from experiments.lab.storage import checkpoint as checkpoints_module
 from experiments.lab.storage.checkpoint import Checkpoints
 
 
@@ -43,8 +43,8 @@ def test_a_full_disk_is_one_line_and_costs_no_earlier_step(copy, monkeypatch, ca
 
     before = files(copy)
     owner, name = {
-        "orbax": (checkpoints, "_write"),
-        "manifest": (checkpoints, "seal"),
+        "orbax": (checkpoints_module, "_write"),
+        "manifest": (checkpoints_module, "seal"),
         "rename": (os, "rename"),
     }[where]
     with Checkpoints(copy) as writer:

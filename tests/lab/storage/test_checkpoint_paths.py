@@ -8,7 +8,7 @@ import pytest
 from checkpoint_samples import assert_same_bits, names
 
 from experiments.errors import Fault
-from experiments.lab.storage import checkpoints as checkpoints_module
+from experiments.lab.storage import checkpoint as checkpoints_module
 from experiments.lab.storage.checkpoint import Checkpoints
 
 TREE = {"a": jnp.arange(3.0) / 7}

@@ -121,7 +121,8 @@ class RGLRU(Cell):
     @property
     def input_shape(self) -> Any:
         """The shape of one input, ``(d,)``, or those of a `SegmentInput`."""
-        return SegmentInput((self.input_size,), ()) if self.starts else (self.input_size,)
+        shapes: tuple[Any, Any] = ((self.input_size,), ())
+        return SegmentInput(*shapes) if self.starts else shapes[0]
 
     def init(self, key: Key) -> RGLRUParams:
         """Fresh parameters: W_x as ``input_init`` says, gates N(0, 1/p), biases 0, Λ as the class says."""

@@ -59,13 +59,31 @@ def check_exported(name, solver, symbols, sizes):
         )
 
 
-@pytest.mark.xfail(strict=True, reason="a symbolic size is compared with a number")
-@pytest.mark.parametrize("name", ["lru", "dilated"])
+@pytest.mark.parametrize(
+    "name", ["lru", *(pytest.param(name, marks=pytest.mark.medium) for name in CELLS if name != "lru")]
+)
 def test_the_default_exports_both_symbols(name):
     check_exported(name, rec.AUTO, "t,b", [(7, 2), (4, 3)])
 
 
-@pytest.mark.xfail(strict=True, reason="a symbolic size is compared with a number")
+@pytest.mark.parametrize(
+    ("name", "solver", "symbols"),
+    [
+        ("lru", rec.Sequential(None), "t,b"),
+        pytest.param("dilated", rec.Sequential(None), "t,2", marks=pytest.mark.medium),
+        pytest.param("lstm", rec.Sequential(4), "7,b", marks=pytest.mark.medium),
+        pytest.param("lru", rec.Associative(), "7,b", marks=pytest.mark.medium),
+        pytest.param("delta_net", rec.Associative(4), "7,b", marks=pytest.mark.medium),
+        pytest.param("linear_lmu", rec.Associative(), "7,b", marks=pytest.mark.medium),
+        pytest.param("lstm", rec.Newton(4), "7,b", marks=pytest.mark.medium),
+        pytest.param("lstm", rec.Checkpointed(), "7,b", marks=pytest.mark.medium),
+    ],
+)
+def test_solvers_export_what_they_can(name, solver, symbols):
+    sizes = [(7, 2), (7, 3)] if symbols == "7,b" else [(7, 2), (3, 2)]
+    check_exported(name, solver, symbols, sizes)
+
+
 @pytest.mark.parametrize(
     ("name", "solver"),
     [

@@ -35,7 +35,7 @@ def unroll(
     Args:
         cell: a `Cell` or a `Layer`.
         params: what ``cell.init`` returned.
-        xs: inputs ``[t, *b, *cell.input_shape]``.
+        xs: inputs ``[t, *b, *cell.input_shape]``; cast to the dtype of ``params``, which decides the computation.
         state: the state before the first step travelled; None: ``cell.initial_state``.
         mask: True where a step exists. Elsewhere the input counts as 0 (NaN padding can enter neither
             outputs nor gradients), the state is carried through and the output is 0.

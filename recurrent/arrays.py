@@ -24,6 +24,7 @@ __all__ = [
     "Steps",
     "batch_shape",
     "cast",
+    "is_known",
     "is_shape",
     "num_steps",
     "outer",
@@ -131,6 +132,11 @@ def outer(a: Inexact[Array, "*b n"], b: Inexact[Array, "*b m"]) -> Inexact[Array
     """
     # nothing is summed: on a GPU a product of lower precision would round the entries themselves
     return jnp.einsum("...n,...m->...nm", a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+def is_known(size: Any) -> bool:
+    """Whether a size is a number while a program is traced, and no symbol of `jax.export`, which cannot be compared."""
+    return isinstance(size, int | np.integer)
 
 
 def is_shape(node: Any) -> bool:

@@ -35,7 +35,7 @@ def unroll(
     Args:
         cell: a `Cell` or a `Layer`.
         params: what ``cell.init`` returned.
-        xs: inputs ``[t, *b, *cell.input_shape]``.
+        xs: inputs ``[t, *b, *cell.input_shape]``; cast to the dtype of ``params``, which decides the computation.
         state: the state before the first step travelled; None: ``cell.initial_state``.
         mask: True where a step exists. Elsewhere the input counts as 0 (NaN padding can enter neither
             outputs nor gradients), the state is carried through and the output is 0.
@@ -254,7 +254,7 @@ def mask_from_lengths(lengths: Int[Array, "*b"], num_steps: int) -> Bool[Array, 
     >>> mask_from_lengths(jnp.array([1, 3]), 3).astype(int).tolist()
     [[1, 1], [0, 1], [0, 1]]
     """
-    if not isinstance(lengths, Tracer) and np.size(lengths):
+    if not isinstance(lengths, Tracer) and np.size(lengths) and arrays.is_known(num_steps):
         for bound in (np.min(lengths), np.max(lengths)):
             if not 0 <= bound <= num_steps:
                 raise ValueError(f"lengths: expected 0 to num_steps = {num_steps}, got {bound}")

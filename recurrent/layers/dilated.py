@@ -79,7 +79,7 @@ class _Interleaved(Solver):
             count = jnp.sum(mask, axis=0)
             steps, ahead, mask = take_steps((steps, ahead, mask), order)
             ahead = None if ahead is None else jnp.where(mask, ahead, 0)
-        elif length % lanes:
+        elif not arrays.is_known(length) or length % lanes:
             mask = jnp.ones((length, *batch), bool)
 
         def to_front(tree: Any) -> Any:
@@ -96,7 +96,7 @@ class _Interleaved(Solver):
             final = arrays.where(ahead[-1] == 0, final, initial)
         oldest_first = (count + jnp.arange(lanes).reshape(-1, *(1 for _ in batch))) % lanes
         final = take_steps(final, jnp.broadcast_to(oldest_first, (lanes, *batch)))
-        ys = jax.tree.map(lambda leaf: leaf.reshape(len(leaf) * lanes, *leaf.shape[2:])[:length], ys)
+        ys = jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0] * lanes, *leaf.shape[2:])[:length], ys)
         if problem.mask is not None:
             place = jnp.maximum(jnp.cumsum(problem.mask, axis=0) - 1, 0)
             ys = arrays.where(problem.mask, take_steps(ys, place), 0.0)
@@ -107,11 +107,11 @@ def _deal(tree: Any, lanes: int) -> Any:
     """Steps dealt to lanes in turn, ``[t, ...] -> [ceil(t / lanes), lanes, ...]``, filled up with zeros."""
 
     def one(leaf: Any) -> Any:
-        missing = -len(leaf) % lanes
-        filled = (
-            jnp.concatenate([leaf, jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)]) if missing else leaf
-        )
-        return filled.reshape(len(filled) // lanes, lanes, *leaf.shape[1:])
+        rounds = -(-leaf.shape[0] // lanes)
+        missing = rounds * lanes - leaf.shape[0]
+        if not arrays.is_known(missing) or missing:
+            leaf = jnp.concatenate([leaf, jnp.zeros((missing, *leaf.shape[1:]), leaf.dtype)])
+        return leaf.reshape(rounds, lanes, *leaf.shape[1:])
 
     return jax.tree.map(one, tree)
 

@@ -7,7 +7,7 @@ from jaxtyping import PyTree
 
 from recurrent.cell import Unsupported
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Solver, by_segments, check_length
+from recurrent.solvers.base import Problem, Solver, by_segments, check_known, check_length
 
 __all__ = ["Associative"]
 
@@ -28,6 +28,7 @@ class Associative(Solver):
         """``(final_state, ys)``: project all inputs, scan the linear forms, read the outputs."""
         if not problem.cell.has_linear_form:
             raise Unsupported(self, problem.cell, "its state map has no linear form")
+        check_known(self, problem)
         check_length("chunk", self.chunk, problem.num_steps)
 
         def run(state: PyTree, steps: PyTree) -> tuple[PyTree, PyTree]:

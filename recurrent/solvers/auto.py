@@ -5,6 +5,7 @@ import dataclasses
 import jax
 from jaxtyping import PyTree
 
+from recurrent import arrays
 from recurrent.cell import Cell
 from recurrent.solvers.base import Problem, Solver
 from recurrent.solvers.checkpointed import Checkpointed
@@ -23,8 +24,9 @@ class Auto(Solver):
     """The default: a function of the cell, its shapes and the kind of device, among solvers that run every cell.
 
     `Checkpointed` on a CPU for a cell that is linear in a large state (a matrix memory, a state space): its gradient
-    takes no more time with it, and a fraction of the memory. Else `Sequential`. Others may be faster for a cell, on a
-    GPU above all, and have to be asked for.
+    takes no more time with it, and a fraction of the memory. Else `Sequential`. Where a size is
+    symbolic (`jax.export`) it is `Sequential` too. Others may be faster for a cell, on a GPU above all, and have to be
+    asked for.
     """
 
     def choose_for(
@@ -36,7 +38,8 @@ class Auto(Solver):
         """
         where = jax.default_backend() if platform is None else platform
         kept = num_steps * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-        if where == "cpu" and cell.has_linear_form and kept >= RECOMPUTED:
+        is_large = arrays.is_known(kept) and kept >= RECOMPUTED
+        if where == "cpu" and cell.has_linear_form and is_large:
             size = f"{kept / 2**20:,.0f} MiB of states"
             return (
                 Checkpointed(),

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, PyTree
 
 from recurrent import arrays, sizes
-from recurrent.cell import Cell, Noisy
+from recurrent.cell import Cell, Noisy, Unsupported
 
-__all__ = ["Problem", "Solver", "by_segments", "check_length"]
+__all__ = ["Problem", "Solver", "by_segments", "check_known", "check_length"]
 
 
 class Problem(NamedTuple):
@@ -111,6 +111,18 @@ def by_segments(run: Run, state: PyTree, steps: PyTree, segment: int, rest: Run 
 
 
 def check_length(name: str, size: int | None, num_steps: int) -> None:
-    """ValueError, naming the field, where a solver is told to take more steps together than there are."""
-    if size is not None and num_steps and size > num_steps:
+    """ValueError, naming the field, where a solver is told to take more steps together than there are, as far as their
+    number is known.
+    """
+    if size is not None and arrays.is_known(num_steps) and 0 < num_steps < size:
         raise ValueError(f"{name}: expected at most {num_steps}, the length of the time axis, got {size}")
+
+
+def check_known(solver: Solver, problem: Problem) -> None:
+    """`Unsupported` where a solver cuts or halves the time axis, and its length is a symbol."""
+    if not arrays.is_known(problem.num_steps):
+        raise Unsupported(
+            solver,
+            problem.cell,
+            f"the length {problem.num_steps} is a symbol of jax.export; take Sequential()",
+        )

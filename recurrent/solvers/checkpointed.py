@@ -7,7 +7,7 @@ import jax
 from jaxtyping import PyTree
 
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_length
+from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_known, check_length
 
 __all__ = ["Checkpointed"]
 
@@ -51,6 +51,7 @@ class Checkpointed(Solver):
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """``(final_state, ys)`` by scans over segments, each computed again when its gradient is due."""
+        check_known(self, problem)
         segments = self.segments(problem.num_steps)
         check_length("segment", segments[0], problem.num_steps)
         return _checkpointed(problem, segments)(problem.state, problem.over_time())

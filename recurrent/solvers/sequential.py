@@ -6,7 +6,7 @@ import jax
 from jaxtyping import PyTree
 
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Solver, by_segments, check_length
+from recurrent.solvers.base import Problem, Solver, by_segments, check_known, check_length
 
 __all__ = ["Sequential"]
 
@@ -34,4 +34,5 @@ class Sequential(Solver):
             return jax.lax.scan(problem.step, problem.state, problem.over_time())
         if self.projection is None:
             return run(problem.state, problem.over_time())
+        check_known(self, problem)
         return by_segments(run, problem.state, problem.over_time(), self.projection)

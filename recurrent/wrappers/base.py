@@ -135,7 +135,7 @@ def hold(noise: Any, reset: Bool[Array, "t *b"] | None) -> Any:
     """
     if reset is None:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf[:1], leaf.shape), noise)
-    positions = jnp.arange(len(reset)).reshape(-1, *(1 for _ in reset.shape[1:]))
+    positions = jnp.arange(reset.shape[0]).reshape(-1, *(1 for _ in reset.shape[1:]))
     return take_steps(noise, jax.lax.cummax(jnp.where(reset, positions, 0), axis=0))
 
 

@@ -25,9 +25,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from recurrent import arrays
 from recurrent.cell import Unsupported, state_vector
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Solver, by_segments
+from recurrent.solvers.base import Problem, Solver, by_segments, check_known
 from recurrent.solvers.newton.systems import SYSTEMS
 
 __all__ = ["Newton", "Report"]
@@ -85,6 +86,7 @@ class Newton(Solver):
         """``(final_state, ys, report)`` by iterations that start from a guess of the states, ``[t, *b, ...]``; None:
         zeros.
         """
+        check_known(self, problem)
         self.check_size(problem)
         if guess is None:
             guess = jax.tree.map(
@@ -104,11 +106,13 @@ class Newton(Solver):
         if vectors.size > self.max_state:
             steps = min(self.window, problem.num_steps) * math.prod(vectors.batch)
             floats = vectors.size if self.jacobian == "diagonal" else vectors.size**2
+            size = steps * floats * vectors.dtype.itemsize
+            size = f"{size:,}" if arrays.is_known(size) else size  # of a symbolic batch
             raise Unsupported(
                 self,
                 problem.cell,
                 f"its state has {vectors.size} real coordinates, more than max_state={self.max_state}: "
-                f"the Jacobians of one window would take {steps * floats * vectors.dtype.itemsize:,} bytes; "
+                f"the Jacobians of one window would take {size} bytes; "
                 f"Newton(max_state={vectors.size}) allows that",
             )
 

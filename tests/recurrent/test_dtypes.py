@@ -46,7 +46,7 @@ MIXED = {
     "name",
     [name if name in ("lstm", "lru") else pytest.param(name, marks=pytest.mark.medium) for name in MIXED],
 )
-def test_inputs_are_cast_to_the_dtype_of_the_parameters(name, float64, quick_compile):
+def test_inputs_are_cast_to_the_dtype_of_the_parameters(name, float64):
     cell, solver, own, given = MIXED[name]
     params = in_dtype(cell, own)
     xs = jax.random.normal(jax.random.key(1), (5, 2, 3), given)
@@ -158,7 +158,7 @@ def test_what_does_not_fit_is_named(cell, params, options, message):
     ],
     ids=str,
 )
-def test_linear_algebra_knows_bits_enough(name, solver, quick_compile):
+def test_linear_algebra_knows_bits_enough(name, solver):
     """Compiled: that a factorisation has no 16 bits is found when it is lowered."""
     cell = rec.CELLS[name](3, 4)
     params, xs = in_dtype(cell, jnp.bfloat16), jnp.ones((5, 2, 3))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import recurrent as rec
 from experiments.errors import Fault, described
 from experiments.lab import solving
 from experiments.lab.plan import configs
@@ -210,6 +211,8 @@ def check_shapes(job: Job) -> None:
         jax.eval_shape(trainer.update, state, job.data, rate)
     except Fault:
         raise
+    except rec.Unsupported as error:
+        raise Fault(f"--solver: {error.solver} cannot run {job.label}: {error.option}") from error
     except Exception as error:  # a stranger's cell may fail in any way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         first = lines[0] if lines else type(error).__name__

@@ -77,7 +77,6 @@ FLAGS = {
     "--checkpoint-every 25": "--checkpoint-every: expected a multiple of --log-every (10), got 25",
     "--num-steps 3": "--num-steps: expected at least 4 for adding (canonical), got 3",
     "--variant hs97 --num-steps 19": "--num-steps: expected at least 20 for adding (hs97), got 19",
-    "--solver associative": "--cell: elman: Unsupported: Associative(chunk=None) cannot run Elman",
 }
 MEANT = {
     "--clip-norm off": "--clip-norm: expected a number or None, got 'off'",
@@ -209,7 +208,6 @@ def test_a_wrong_cell_is_named(words, complaint, tmp_path, monkeypatch):
     assert refused(tmp_path / "out", "--cell", *shlex.split(words)).startswith(f"--cell: {complaint}")
 
 
-@pytest.mark.xfail(strict=True, reason="the answer is another one")
 @pytest.mark.parametrize(("words", "complaint"), MEANT.items(), ids=MEANT)
 def test_what_was_meant_is_said(words, complaint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -218,7 +216,6 @@ def test_what_was_meant_is_said(words, complaint, tmp_path, monkeypatch):
     assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
 
 
-@pytest.mark.xfail(strict=True, reason="only one spelling is known")
 @pytest.mark.parametrize(
     ("words", "same"),
     {
@@ -236,7 +233,6 @@ def test_what_can_mean_only_one_thing_means_it(words, same):
     assert (first.configs, first.device) == (other.configs, other.device)
 
 
-@pytest.mark.xfail(strict=True, reason="there are no flags in Python")
 def test_python_is_told_of_its_argument_and_the_command_line_of_its_flag(finished):
     with pytest.raises(Fault, match=r"^seed_index: .*elman has networks 0 to 1, asked for 3$"):
         open_run(finished, seed_index=3)

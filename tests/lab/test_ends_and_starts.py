@@ -92,7 +92,7 @@ def test_a_run_starts_from_the_networks_of_another(tmp_path, finished):
         ),
         (
             ("--start-from", "{run}", "--num-seeds", "3"),
-            "^--start-from: --seed-index: .* has networks 0 to 1, asked",
+            "^--start-from: seed_index: .* has networks 0 to 1, asked",
         ),
     ],
     ids=["nowhere", "sizes", "seeds"],

@@ -19,6 +19,7 @@ from experiments.errors import Fault
 from experiments.lab.plan.resolved import Machine
 
 PLATFORMS = ("auto", "cpu", "gpu", "tpu")
+ALIASES = {"cuda": "gpu", "nvidia": "gpu"}
 EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 DECISIVE = {
     "device_kind": "on the device",

@@ -160,3 +160,18 @@ def test_a_platform_that_says_nothing_is_named(monkeypatch):
             machine._devices("auto")
     finally:
         jax.config.update("jax_platforms", before)
+
+
+@pytest.mark.xfail(strict=True, reason="there are as many as cores, without a word")
+@pytest.mark.parametrize(
+    "environment",
+    [{"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, {"JAX_NUM_CPU_DEVICES": "3"}],
+    ids=lambda environment: next(iter(environment)),
+)
+def test_devices_that_somebody_asked_for_are_had_or_the_loss_is_said(environment):
+    name = next(iter(environment))
+    (first,), err = started({}, **environment)
+    assert (first["num_devices"], err) == (3, "")
+    (again,), err = started({"earlier": {**HERE, "num_devices": 2}}, **environment)
+    assert again["num_devices"] == 2
+    assert err == f"note: {name} asks for 3 devices of the host; the run was started with 2, and goes on so\n"

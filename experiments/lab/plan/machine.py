@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,18 @@ def start(
     num_cores = min(usable if earlier is None else earlier.num_cores, usable)
     if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
-    num_devices = num_cores if earlier is None else earlier.num_devices
+    asked = asked_devices(jax.config.jax_num_cpu_devices)
+    wanted = num_cores if asked is None else asked[1]
+    num_devices = wanted if earlier is None else earlier.num_devices
     try:
         # the number of devices can only be set while no backend exists
         jax.config.update("jax_num_cpu_devices", num_devices)
         if device != "auto":
             jax.config.update("jax_platforms", {"gpu": "cuda"}.get(device, device))
+        if asked is not None and wanted != num_devices:
+            _say_once(
+                f"note: {asked[0]} asks for {wanted} devices; the run was started with {num_devices}, and goes on so"
+            )
     except RuntimeError:
         if jax.devices()[0].platform == "cpu" and len(jax.devices()) != num_devices:
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
@@ -100,6 +107,18 @@ def start(
     x64 = bool(jax.config.jax_enable_x64)
     now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256(), x64)
     return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
+
+
+def asked_devices(configured: int) -> tuple[str, int] | None:
+    """Where somebody has asked for a number of devices of the host, and for how many; None where nobody has.
+
+    ``configured`` is what JAX holds, -1 for nothing; it goes before XLA's flag, of which the last one counts.
+    """
+    if configured >= 0:
+        name = "JAX_NUM_CPU_DEVICES"
+        return name if name in os.environ else name.lower(), configured
+    found = re.findall(r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    return ("XLA_FLAGS", int(found[-1])) if found else None
 
 
 def compare(then: Machine, now: Machine, *, on_this_machine: bool) -> list[str]:

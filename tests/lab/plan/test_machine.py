@@ -162,16 +162,23 @@ def test_a_platform_that_says_nothing_is_named(monkeypatch):
         jax.config.update("jax_platforms", before)
 
 
-@pytest.mark.xfail(strict=True, reason="there are as many as cores, without a word")
-@pytest.mark.parametrize(
-    "environment",
-    [{"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}, {"JAX_NUM_CPU_DEVICES": "3"}],
-    ids=lambda environment: next(iter(environment)),
-)
-def test_devices_that_somebody_asked_for_are_had_or_the_loss_is_said(environment):
-    name = next(iter(environment))
-    (first,), err = started({}, **environment)
-    assert (first["num_devices"], err) == (3, "")
-    (again,), err = started({"earlier": {**HERE, "num_devices": 2}}, **environment)
-    assert again["num_devices"] == 2
-    assert err == f"note: {name} asks for 3 devices of the host; the run was started with 2, and goes on so\n"
+def test_devices_that_somebody_asked_for_are_had():
+    (found,), err = started({}, XLA_FLAGS="--xla_force_host_platform_device_count=3")
+    assert (found["num_devices"], err) == (3, "")
+
+
+def test_a_run_goes_on_with_its_devices_and_says_so_where_others_were_asked_for():
+    (found,), err = started({"earlier": {**HERE, "num_devices": 2}}, JAX_NUM_CPU_DEVICES="3")
+    assert found["num_devices"] == 2
+    told = "note: JAX_NUM_CPU_DEVICES asks for 3 devices; the run was started with 2, and goes on so\n"
+    assert err == told
+
+
+def test_the_last_flag_of_several_counts(monkeypatch):
+    flag = "--xla_force_host_platform_device_count"
+    monkeypatch.setenv("XLA_FLAGS", f"{flag}=3 --xla_dump_to=nowhere {flag}=5")
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    assert machine.asked_devices(-1) == ("XLA_FLAGS", 5)
+    assert machine.asked_devices(4) == ("jax_num_cpu_devices", 4)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=nowhere")
+    assert machine.asked_devices(-1) is None

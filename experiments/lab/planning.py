@@ -23,7 +23,8 @@ from experiments.lab.plan.machine import DECISIVE, compare
 from experiments.lab.plan.resolved import Machine, Resolved
 from experiments.lab.storage import folders, summaries
 from experiments.lab.training import seeds
-from experiments.lab.training.driver import has_ended, trainer_of
+from experiments.lab.training.driver import trainer_of
+from experiments.lab.training.ends import has_ended
 
 LARGEST = 0.5  # of the machine's memory: what data may take at most, for training needs room beside them
 

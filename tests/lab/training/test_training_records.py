@@ -13,7 +13,7 @@ from trainers import STEP, assert_close, draw, evaluate, measure_test, predict, 
 import recurrent as rec
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.training.gradient_rules import Backpropagation
-from experiments.lab.training.trainer import NEVER, NOISE, Trainer
+from experiments.lab.training.trainer import CAUSES, NEVER, NOISE, Trainer
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
@@ -138,7 +138,6 @@ class Steep:
         return step._replace(grads=jax.tree.map(lambda g: jnp.where(steep, jnp.inf, g), step.grads))
 
 
-@pytest.mark.xfail(strict=True, reason="nobody says what")
 @pytest.mark.parametrize(
     ("options", "cause"),
     [
@@ -149,8 +148,6 @@ class Steep:
     ids=["loss", "gradient", "parameters"],
 )
 def test_what_was_not_finite_is_a_metric_of_its_chunk_alone(options, cause):
-    from experiments.lab.training.trainer import CAUSES
-
     trainer = trainer_of(**options)
     state, found = start(trainer), []
     for _ in range(4):

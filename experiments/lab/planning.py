@@ -19,7 +19,7 @@ from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, Parts
 from experiments.lab.plan.job import Job
-from experiments.lab.plan.machine import DECISIVE, compare
+from experiments.lab.plan.machine import DECISIVE, compare, setting
 from experiments.lab.plan.resolved import Machine, Resolved
 from experiments.lab.storage import folders, summaries
 from experiments.lab.training import seeds
@@ -74,7 +74,7 @@ def find_places(
 
 def check_setting(folder: Path, stored: folders.Stored) -> None:
     """Fault where a run was started under the other setting of JAX_ENABLE_X64: its numbers have other types here."""
-    then, now = stored.resolved.machine.x64, bool(jax.config.jax_enable_x64)
+    then, now = stored.resolved.machine.x64, bool(setting("jax_enable_x64"))
     if then != now:
         raise Fault(
             f"{folder} was started with JAX_ENABLE_X64={then:d}, here it is {now:d}; set it as it was"

@@ -87,7 +87,7 @@ def start(
     num_cores = min(usable if earlier is None else earlier.num_cores, usable)
     if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
-    asked = asked_devices(jax.config.jax_num_cpu_devices)
+    asked = asked_devices(setting("jax_num_cpu_devices"))
     wanted = num_cores if asked is None else asked[1]
     num_devices = wanted if earlier is None else earlier.num_devices
     try:
@@ -104,9 +104,16 @@ def start(
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
     kind = found[0].device_kind
-    x64 = bool(jax.config.jax_enable_x64)
+    x64 = bool(setting("jax_enable_x64"))
     now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256(), x64)
     return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
+
+
+def setting(name: str) -> Any:
+    """What JAX's configuration holds under a name; no backend starts."""
+    import jax
+
+    return getattr(jax.config, name)
 
 
 def asked_devices(configured: int) -> tuple[str, int] | None:
@@ -170,9 +177,7 @@ def _devices(device: str) -> list[Any]:
 
 
 def _missing(device: str, reason: str = "") -> Fault:
-    import jax
-
-    platforms = jax.config.jax_platforms
+    platforms = setting("jax_platforms")
     # JAX calls cuda and rocm what people call a gpu
     extra = EXTRAS.get(str(platforms).replace("cuda", "gpu") if device == "auto" else device)
     hint = f" (pip install -e '.[{extra}]' installs support for one)" if extra else ""

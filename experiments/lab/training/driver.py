@@ -153,10 +153,10 @@ class _Driver:
 
     def _tell(self, lost_to: Any) -> None:
         """Say which networks were lost in a chunk, each once."""
-        lost = [index for index in range(self.job.config.num_seeds) if lost_to[index]]
-        if lost:
-            frozen_at = jax.device_get(self.networks.records.frozen_at)
-        for index in lost:
+        if not lost_to.any():
+            return
+        frozen_at = jax.device_get(self.networks.records.frozen_at)
+        for index in (index for index in range(self.job.config.num_seeds) if lost_to[index]):
             self.lost_to[str(index)] = CAUSES[lost_to[index]]
             seed, update = self.job.config.seed + index, int(frozen_at[index])
             tqdm.write(summaries.lost(self.job.label, seed, update, self.lost_to[str(index)]))

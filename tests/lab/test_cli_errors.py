@@ -216,6 +216,40 @@ def test_what_was_meant_is_said(words, complaint, tmp_path, monkeypatch):
     assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
 
 
+@pytest.mark.xfail(strict=True, reason="the answer is another one")
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    {
+        "--hidden-size 16,32": "--hidden-size: expected an integer, got '16,32'; several values are words: 16 32",
+        "--learning-rate 1e-3,3e-3": "--learning-rate: expected a number, got '1e-3,3e-3'; several values are words: ",
+        "--cell lstm smoke": "--cell: smoke is no cell; a preset or verb comes first, before all flags",
+        "--cell lstm sample": "--cell: sample is no cell; a preset or verb comes first, before all flags",
+    }.items(),
+)
+def test_what_stands_in_the_wrong_place_is_named(words, complaint, tmp_path):
+    assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
+
+
+DRIFTING = """
+import jax.numpy as jnp
+import optax
+def make(learning_rate):
+    def update(grads, count, params=None):
+        return grads, count + 0.5
+    return optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="it fails when it is compiled")
+def test_what_an_update_remembers_keeps_its_type(tmp_path, monkeypatch):
+    (tmp_path / "drifting.py").write_text(DRIFTING)
+    monkeypatch.syspath_prepend(tmp_path)
+    complaint = refused(tmp_path / "out", "--optimizer", "drifting:make")
+    assert re.search(
+        r"^elman: \S*opt_state\S* is int32\[\] before an update, float32\[\] after it$", complaint
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "same"),
     {

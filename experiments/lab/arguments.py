@@ -141,7 +141,11 @@ def _parse(base: Config, words: Mapping[str, str]) -> Config:
         with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(complaint), _wide():
             return tyro.cli(type(base), args=arguments, default=base)
     except SystemExit as error:
-        raise Fault(_one_line(complaint.getvalue())) from error
+        line = _one_line(complaint.getvalue())
+        flag = line.partition(":")[0]
+        word = words.get(flag, "") if flag not in listed and "expected a" in line else ""
+        hint = f"; several values are words: {' '.join(word.split(','))}" if "," in word else ""
+        raise Fault(f"{line}{hint}") from error
 
 
 def _flags_of(base: Config, holds: Callable[[Any], bool]) -> set[str]:

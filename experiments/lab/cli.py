@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import recurrent as rec
 from experiments.errors import FAILED, Fault, guarded, nearest, unheard_too
 from experiments.lab import arguments, estimates, verbs
 from experiments.lab.opened import open_run
@@ -148,6 +149,8 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
     switches = ("--on-this-machine", "--no-progress", "--plan", "--tensorboard")
     on_this_machine, quiet, only_plan, tensorboard = (arguments.switch(rest, flag) for flag in switches)
     values = arguments.parse_grid(base, rest, switches)
+    for name in (each for each in written or () if each in words and each not in rec.CELLS):
+        raise Fault(f"--cell: {name} is no cell; a preset or verb comes first, before all flags")
     cells = [cell_names.parse_cell(text) for text in written or experiment.cells]
     requested = grids.grid(base, cell=cells, **values)
     grids.labels(requested)

@@ -25,6 +25,7 @@ from experiments.lab.storage import folders, summaries
 from experiments.lab.training import seeds
 from experiments.lab.training.driver import trainer_of
 from experiments.lab.training.ends import has_ended
+from experiments.lab.training.trainer import named_leaves
 
 LARGEST = 0.5  # of the machine's memory: what data may take at most, for training needs room beside them
 
@@ -209,7 +210,8 @@ def check_shapes(job: Job) -> None:
     trainer, rate = trainer_of(job), job.config.learning_rate
     try:
         state = jax.eval_shape(trainer.init, jax.random.key(0), rate)
-        jax.eval_shape(trainer.update, state, job.data, rate)
+        after, _ = jax.eval_shape(trainer.update, state, job.data, rate)
+        check_kept(job.label, "an update", state, after)
     except Fault:
         raise
     except rec.Unsupported as error:
@@ -224,6 +226,17 @@ def check_shapes(job: Job) -> None:
         raise Fault(f"--cell: {job.label}: {type(error).__name__}: {first}") from error
 
 
+def check_kept(label: str, doing: str, before: Any, after: Any) -> None:
+    """Fault where something that a run remembers changes its shape or its type: it could not be trained, nor saved."""
+    for (path, old), (_, new) in zip(named_leaves(before), named_leaves(after), strict=False):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise Fault(f"{label}: {path} is {_kind(old)} before {doing}, {_kind(new)} after it")
+
+
+def _kind(leaf: Any) -> str:
+    return f"{leaf.dtype.name}[{','.join(map(str, leaf.shape))}]"
+
+
 def check_rest(job: Job) -> None:
     """Whatever a run of one's own experiment or cell asks for after its first update, asked once before it.
 
@@ -236,7 +249,9 @@ def check_rest(job: Job) -> None:
         summaries.facts_of(job)
         key = jax.random.key(0)
         state = jax.eval_shape(trainer.init, key, config.learning_rate)
-        for name in ("evaluate", "diagnose", "test"):
+        evaluated, _ = jax.eval_shape(trainer.evaluate, state, job.data, key)
+        check_kept(job.label, "an evaluation", state, evaluated)
+        for name in ("diagnose", "test"):
             jax.eval_shape(getattr(trainer, name), state, job.data, key)
         for split in ("validation", "test"):
             if task.num_batches(split, config.evaluation_batch_size) < 1:

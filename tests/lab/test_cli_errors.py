@@ -6,17 +6,14 @@ import re
 import shlex
 import sys
 import typing
-from pathlib import Path
 
 import pytest
 from annotated_types import Gt
-from lab_runs import ADDING, command, digest, elsewhere, heard, run
+from lab_runs import ADDING, command, digest, elsewhere, heard, refused
 
 from experiments import __main__ as package
-from experiments.errors import Fault, guarded
+from experiments.errors import guarded
 from experiments.lab import cli
-from experiments.lab.opened import open_run
-from experiments.lab.plan.experiment import OfRun
 from experiments.lab.plan.finding import load_experiment
 
 pytest_plugins = ["lab_fixtures"]
@@ -77,24 +74,6 @@ FLAGS = {
     "--checkpoint-every 25": "--checkpoint-every: expected a multiple of --log-every (10), got 25",
     "--num-steps 3": "--num-steps: expected at least 4 for adding (canonical), got 3",
     "--variant hs97 --num-steps 19": "--num-steps: expected at least 20 for adding (hs97), got 19",
-}
-MEANT = {
-    "--clip-norm off": "--clip-norm: expected a number or None, got 'off'",
-    "--clip-norm 1 off": "--clip-norm: expected a number or None, got 'off'",
-    "--preset smoke": "--preset: unknown flag; a preset or verb comes first, and without dashes, as in: smoke",
-    "--smoke": "--smoke: unknown flag; a preset or verb comes first, and without dashes, as in: smoke",
-    "--sample": "--sample: unknown flag; a preset or verb comes first, and without dashes, as in: sample",
-    "--lr 1": "--lr: unknown flag; did you mean --learning-rate?",
-    "--seeds 3": "--seeds: unknown flag; did you mean --num-seeds?",
-    "--cell lstm,gru": "--cell: expected one cell a word, got 'lstm,gru'; several stand behind one flag: lstm gru",
-    "--cell 'lstm(forget_bias=1),gru'": "--cell: expected one cell a word, got 'lstm(forget_bias=1),gru'",
-    "--cell leaky": "--cell: unknown cell 'leaky'; leaky.py is here: did you mean leaky:Leaky?",
-    "--cell several": "--cell: unknown cell 'several'; several.py is here: name its class, as in several:MyCell",
-    "--cell 'elman(recurrent_init=orthogonal)'": "--cell: expected options such as (forget_bias=5), each once, got "
-    "'elman(recurrent_init=orthogonal)'; a text has quotes: recurrent_init='orthogonal'",
-    "--cell 'lstm(peepholes=true)'": "--cell: expected options such as (forget_bias=5), each once, got "
-    "'lstm(peepholes=true)'; did you mean peepholes=True?",
-    "--solver associative": "--solver: Associative(chunk=None) cannot run elman: its state map has no linear form",
 }
 CELLS = {
     "lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
@@ -176,15 +155,6 @@ def _is_positive(kind: tuple[typing.Any, ...]) -> bool:
     return any(Gt(0) in getattr(mark, "metadata", [mark]) for mark in kind[1:])
 
 
-def refused(out: Path, *flags: str) -> str:
-    """What a command says that is refused before it has written anything."""
-    outcome = run(out, *flags)
-    assert (outcome.code, len(outcome.errors)) == (2, 1), outcome
-    assert outcome.notices == [] and "Traceback" not in outcome.err
-    assert not out.exists()
-    return outcome.errors[0]
-
-
 @pytest.mark.parametrize(("words", "complaint"), FLAGS.items(), ids=FLAGS)
 def test_a_wrong_flag_or_value_is_named(words, complaint, tmp_path):
     assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
@@ -206,73 +176,6 @@ def test_a_wrong_cell_is_named(words, complaint, tmp_path, monkeypatch):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     assert refused(tmp_path / "out", "--cell", *shlex.split(words)).startswith(f"--cell: {complaint}")
-
-
-@pytest.mark.parametrize(("words", "complaint"), MEANT.items(), ids=MEANT)
-def test_what_was_meant_is_said(words, complaint, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "leaky.py").write_text("import recurrent as rec\nclass Leaky(rec.Elman):\n    pass\n")
-    (tmp_path / "several.py").write_text("class One: pass\nclass Two: pass\n")
-    assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
-
-
-@pytest.mark.xfail(strict=True, reason="the answer is another one")
-@pytest.mark.parametrize(
-    ("words", "complaint"),
-    {
-        "--hidden-size 16,32": "--hidden-size: expected an integer, got '16,32'; several values are words: 16 32",
-        "--learning-rate 1e-3,3e-3": "--learning-rate: expected a number, got '1e-3,3e-3'; several values are words: ",
-        "--cell lstm smoke": "--cell: smoke is no cell; a preset or verb comes first, before all flags",
-        "--cell lstm sample": "--cell: sample is no cell; a preset or verb comes first, before all flags",
-    }.items(),
-)
-def test_what_stands_in_the_wrong_place_is_named(words, complaint, tmp_path):
-    assert refused(tmp_path / "out", *shlex.split(words)).startswith(complaint)
-
-
-DRIFTING = """
-import jax.numpy as jnp
-import optax
-def make(learning_rate):
-    def update(grads, count, params=None):
-        return grads, count + 0.5
-    return optax.GradientTransformation(lambda params: jnp.zeros((), jnp.int32), update)
-"""
-
-
-@pytest.mark.xfail(strict=True, reason="it fails when it is compiled")
-def test_what_an_update_remembers_keeps_its_type(tmp_path, monkeypatch):
-    (tmp_path / "drifting.py").write_text(DRIFTING)
-    monkeypatch.syspath_prepend(tmp_path)
-    complaint = refused(tmp_path / "out", "--optimizer", "drifting:make")
-    assert re.search(
-        r"^elman: \S*opt_state\S* is int32\[\] before an update, float32\[\] after it$", complaint
-    )
-
-
-@pytest.mark.parametrize(
-    ("words", "same"),
-    {
-        "--clip-norm none": "--clip-norm None",
-        "--clip-norm 1 NONE": "--clip-norm 1 None",
-        "--cell LSTM": "--cell lstm",
-        "--cell Min-GRU": "--cell min_gru",
-        "--cell 'GRU(hidden_size=3)'": "--cell 'gru(hidden_size=3)'",
-        "--device CPU": "--device cpu",
-        "--device cuda": "--device gpu",
-    }.items(),
-)
-def test_what_can_mean_only_one_thing_means_it(words, same):
-    first, other = (cli.parse(ADDING, shlex.split(each)) for each in (words, same))
-    assert (first.configs, first.device) == (other.configs, other.device)
-
-
-def test_python_is_told_of_its_argument_and_the_command_line_of_its_flag(finished):
-    with pytest.raises(Fault, match=r"^seed_index: .*elman has networks 0 to 1, asked for 3$"):
-        open_run(finished, seed_index=3)
-    experiment = dataclasses.replace(ADDING, verbs={"look": OfRun(lambda run: None)})
-    outcome = heard(lambda: cli.main(experiment, ["look", str(finished), "--seed-index", "3"]))
-    assert re.fullmatch("--seed-index: .*elman has networks 0 to 1, asked for 3", outcome.errors[0])
 
 
 @pytest.mark.parametrize(("words", "complaint"), COMMANDS.items(), ids=COMMANDS)

@@ -145,7 +145,7 @@ def guarded(main: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:  # before a run listens, or the second one while it saves
         line, code = "interrupted", 130
     with unheard_too():
-        sys.stdout.flush()
+        print(end="", flush=True)  # what has been said before stands before the error
         print(f"error: {line}", file=sys.stderr)
     return code
 

@@ -5,14 +5,28 @@ import io
 import os
 import re
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from experiments.errors import Fault, nearest
 from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
 
+SHORT = {
+    flag: f"; did you mean {meant}?"
+    for meant, flags in {
+        "--learning-rate": ("--lr", "--rate"),
+        "--num-seeds": ("--seeds", "--networks"),
+        "--num-updates": ("--epochs", "--updates", "--iterations"),
+        "--hidden-size": ("--units", "--hidden"),
+        "--batch-size": ("--batch",),
+    }.items()
+    for flag in flags
+}
+"""What people call flags elsewhere, where another flag is spelled more alike."""
+
 COMPLAINTS = {
+    r"no type matching \{None\}\|FLOAT could .*? from \[('.*?')\]\..*": r"expected a number or None, got \1",
     r"invalid literal for int\(\) with base 10: (.*)": r"expected an integer, got \1",
     r"could not convert string to float: (.*)": r"expected a number, got \1",
     r"Missing value\. Expected 1 values\.": "expected a value",
@@ -98,9 +112,8 @@ def _split(base: Config, rest: Sequence[str], others: Sequence[str]) -> dict[str
         if flag in others:
             raise Fault(f"{flag}: takes no value")
         if flag not in known:
-            raise Fault(
-                f"{written}: unknown flag{nearest(flag, [*known, '--cell', '--out', '--device', *others])}"
-            )
+            hint = nearest(flag, [*known, "--cell", "--out", "--device", *others])
+            raise Fault(f"{written}: unknown flag{SHORT.get(flag, hint)}")
         if flag in words:
             raise Fault(f"{flag}: given twice; several values stand behind one flag")
         words[flag] = [value] if value else []
@@ -117,23 +130,39 @@ def _split(base: Config, rest: Sequence[str], others: Sequence[str]) -> dict[str
 def _parse(base: Config, words: Mapping[str, str]) -> Config:
     import tyro
 
-    listed = _lists(base)
+    listed, optional = _flags_of(base, _is_list), _flags_of(base, _is_optional)
     arguments = []
     for flag, word in words.items():
+        if flag in optional and word.lower() == "none":
+            word = "None"
         arguments += [flag, *(word.split(",") if flag in listed else [word])]
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(complaint), _wide():
             return tyro.cli(type(base), args=arguments, default=base)
     except SystemExit as error:
-        raise Fault(_one_line(complaint.getvalue())) from error
+        line = _one_line(complaint.getvalue())
+        flag = line.partition(":")[0]
+        word = words.get(flag, "") if flag not in listed and "expected a" in line else ""
+        hint = f"; several values are words: {' '.join(word.split(','))}" if "," in word else ""
+        raise Fault(f"{line}{hint}") from error
 
 
-def _lists(base: Config) -> set[str]:
-    """The flags whose value is a list: one word with commas."""
+def _flags_of(base: Config, holds: Callable[[Any], bool]) -> set[str]:
+    """The flags whose type is such a one."""
     hints = typing.get_type_hints(type(base))
     hints |= typing.get_type_hints(type(base.task)) if configs.task_fields(type(base)) else {}
-    return {flag_of(name) for name, hint in hints.items() if typing.get_origin(hint) is tuple}
+    return {flag_of(name) for name, hint in hints.items() if holds(hint)}
+
+
+def _is_list(hint: Any) -> bool:
+    """A list is one word with commas."""
+    return typing.get_origin(hint) is tuple
+
+
+def _is_optional(hint: Any) -> bool:
+    """None is a value, in any case."""
+    return type(None) in typing.get_args(hint)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import recurrent as rec
 from experiments.errors import FAILED, Fault, guarded, nearest, unheard_too
 from experiments.lab import arguments, estimates, verbs
 from experiments.lab.opened import open_run
-from experiments.lab.plan import cell_names, grids, machine
+from experiments.lab.plan import cell_names, configs, grids, machine
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, OfConfig, OfRun
 from experiments.lab.run import exit_code, plan, plan_and_carry_out
@@ -110,7 +111,11 @@ def _act_on_run(experiment: Experiment, word: str, verb: OfRun, rest: list[str])
     if not rest:
         raise Fault(f"{word}: expected the folder of a run")
     machine.start()
-    verb.act(open_run(rest[0], int(index), experiment=experiment), *rest[1:])
+    try:
+        opened = open_run(rest[0], int(index), experiment=experiment)
+    except Fault as fault:
+        raise Fault(configs.as_flag(str(fault)), fault.code) from fault
+    verb.act(opened, *rest[1:])
 
 
 def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
@@ -124,16 +129,28 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
     words = (*experiment.presets, *all_verbs(experiment))
     if word not in words:
         raise Fault(f"unknown preset or verb {word!r}{nearest(word, words)} (known: {', '.join(words)})")
+    for flag in rest:
+        name = flag.partition("=")[0]
+        if name in ("--preset", "--verb", *(f"--{each}" for each in words)):
+            example = (
+                name[2:] if name[2:] in words else next((each for each in rest if each in words), words[0])
+            )
+            raise Fault(
+                f"{name}: unknown flag; a preset or verb comes first, and without dashes, as in: {example}"
+            )
     base = experiment.presets.get(word, experiment.presets["default"])
     written = arguments.take(rest, "--cell", many=True)
     out = arguments.take(rest, "--out")
-    device = (arguments.take(rest, "--device") or ["auto"])[0]
+    device = (arguments.take(rest, "--device") or ["auto"])[0].lower()
+    device = machine.ALIASES.get(device, device)
     if device not in machine.PLATFORMS:
         hint = nearest(device, machine.PLATFORMS)
         raise Fault(f"--device: expected one of {', '.join(machine.PLATFORMS)}, got {device!r}{hint}")
     switches = ("--on-this-machine", "--no-progress", "--plan", "--tensorboard")
     on_this_machine, quiet, only_plan, tensorboard = (arguments.switch(rest, flag) for flag in switches)
     values = arguments.parse_grid(base, rest, switches)
+    for name in (each for each in written or () if each in words and each not in rec.CELLS):
+        raise Fault(f"--cell: {name} is no cell; a preset or verb comes first, before all flags")
     cells = [cell_names.parse_cell(text) for text in written or experiment.cells]
     requested = grids.grid(base, cell=cells, **values)
     grids.labels(requested)

@@ -66,7 +66,7 @@ def open_run(path: Path | str, seed_index: int = 0, *, experiment: Experiment | 
     label = cell_names.label(config.cell)
     job = Job(place, label, experiment, stored.preset, config, parts, (), stored.resolved)
     if not 0 <= seed_index < config.num_seeds:
-        raise Fault(f"--seed-index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")
+        raise Fault(f"seed_index: {place} has networks 0 to {config.num_seeds - 1}, asked for {seed_index}")
     trainer = trainer_of(job)
     template = jax.eval_shape(
         jax.vmap(lambda key: trainer.init(key, config.learning_rate)),

@@ -12,17 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import recurrent as rec
 from experiments.errors import Fault, described
 from experiments.lab import solving
 from experiments.lab.plan import configs
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment, Parts
 from experiments.lab.plan.job import Job
-from experiments.lab.plan.machine import DECISIVE, compare
+from experiments.lab.plan.machine import DECISIVE, compare, setting
 from experiments.lab.plan.resolved import Machine, Resolved
 from experiments.lab.storage import folders, summaries
 from experiments.lab.training import seeds
-from experiments.lab.training.driver import has_ended, trainer_of
+from experiments.lab.training.driver import trainer_of
+from experiments.lab.training.ends import has_ended
+from experiments.lab.training.trainer import named_leaves
 
 LARGEST = 0.5  # of the machine's memory: what data may take at most, for training needs room beside them
 
@@ -72,7 +75,7 @@ def find_places(
 
 def check_setting(folder: Path, stored: folders.Stored) -> None:
     """Fault where a run was started under the other setting of JAX_ENABLE_X64: its numbers have other types here."""
-    then, now = stored.resolved.machine.x64, bool(jax.config.jax_enable_x64)
+    then, now = stored.resolved.machine.x64, bool(setting("jax_enable_x64"))
     if then != now:
         raise Fault(
             f"{folder} was started with JAX_ENABLE_X64={then:d}, here it is {now:d}; set it as it was"
@@ -207,9 +210,12 @@ def check_shapes(job: Job) -> None:
     trainer, rate = trainer_of(job), job.config.learning_rate
     try:
         state = jax.eval_shape(trainer.init, jax.random.key(0), rate)
-        jax.eval_shape(trainer.update, state, job.data, rate)
+        after, _ = jax.eval_shape(trainer.update, state, job.data, rate)
+        check_kept(job.label, "an update", state, after)
     except Fault:
         raise
+    except rec.Unsupported as error:
+        raise Fault(f"--solver: {error.solver} cannot run {job.label}: {error.option}") from error
     except Exception as error:  # a stranger's cell may fail in any way
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         first = lines[0] if lines else type(error).__name__
@@ -218,6 +224,17 @@ def check_shapes(job: Job) -> None:
                 f"experiment {job.experiment.name}: an update of {job.label}: {described(error)}"
             ) from error
         raise Fault(f"--cell: {job.label}: {type(error).__name__}: {first}") from error
+
+
+def check_kept(label: str, doing: str, before: Any, after: Any) -> None:
+    """Fault where something that a run remembers changes its shape or its type: it could not be trained, nor saved."""
+    for (path, old), (_, new) in zip(named_leaves(before), named_leaves(after), strict=False):
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise Fault(f"{label}: {path} is {_kind(old)} before {doing}, {_kind(new)} after it")
+
+
+def _kind(leaf: Any) -> str:
+    return f"{leaf.dtype.name}[{','.join(map(str, leaf.shape))}]"
 
 
 def check_rest(job: Job) -> None:
@@ -232,7 +249,9 @@ def check_rest(job: Job) -> None:
         summaries.facts_of(job)
         key = jax.random.key(0)
         state = jax.eval_shape(trainer.init, key, config.learning_rate)
-        for name in ("evaluate", "diagnose", "test"):
+        evaluated, _ = jax.eval_shape(trainer.evaluate, state, job.data, key)
+        check_kept(job.label, "an evaluation", state, evaluated)
+        for name in ("diagnose", "test"):
             jax.eval_shape(getattr(trainer, name), state, job.data, key)
         for split in ("validation", "test"):
             if task.num_batches(split, config.evaluation_batch_size) < 1:

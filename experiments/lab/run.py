@@ -23,7 +23,8 @@ from experiments.lab.storage import folders, summaries
 from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.owner import owned
 from experiments.lab.storage.records import write_json
-from experiments.lab.training.driver import Interrupted, Observer, drive, has_checkpoint, nobody
+from experiments.lab.training.driver import Interrupted, Observer, drive, nobody
+from experiments.lab.training.ends import has_checkpoint
 from experiments.lab.training.programs import ProgramCache
 
 
@@ -243,9 +244,6 @@ def exit_code(runs: Sequence[Run]) -> int:
         for seed in one.summary.get("seeds", []):
             if seed["frozen_at"] is not None:
                 code = FAILED
-                print(
-                    f"error: {one.label}, seed {seed['seed']}: not finite at update {seed['frozen_at']}; "
-                    "it stays at its parameters before that update",
-                    file=sys.stderr,
-                )
+                told = summaries.lost(one.label, seed["seed"], seed["frozen_at"], seed.get("not_finite"))
+                print(f"error: {told}", file=sys.stderr)
     return code

@@ -7,27 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from failing_streams import Gone, ascii_stream
 from places import ROOT
 
 from experiments.errors import Fault, guarded
-
-
-class Gone(io.StringIO):
-    """A stream whose reader has gone after a few letters."""
-
-    def __init__(self, letters: int = 0) -> None:
-        super().__init__()
-        self.letters = letters
-
-    def write(self, text: str) -> int:
-        self.letters -= len(text)
-        if self.letters < 0:
-            raise BrokenPipeError(32, "Broken pipe")
-        return super().write(text)
-
-
-def ascii_stream() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
 
 
 def fails(error: BaseException) -> int:

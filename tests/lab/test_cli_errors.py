@@ -6,11 +6,10 @@ import re
 import shlex
 import sys
 import typing
-from pathlib import Path
 
 import pytest
 from annotated_types import Gt
-from lab_runs import ADDING, command, digest, elsewhere, heard, run
+from lab_runs import ADDING, command, digest, elsewhere, heard, refused
 
 from experiments import __main__ as package
 from experiments.errors import guarded
@@ -75,7 +74,6 @@ FLAGS = {
     "--checkpoint-every 25": "--checkpoint-every: expected a multiple of --log-every (10), got 25",
     "--num-steps 3": "--num-steps: expected at least 4 for adding (canonical), got 3",
     "--variant hs97 --num-steps 19": "--num-steps: expected at least 20 for adding (hs97), got 19",
-    "--solver associative": "--cell: elman: Unsupported: Associative(chunk=None) cannot run Elman",
 }
 CELLS = {
     "lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
@@ -155,15 +153,6 @@ def sizes() -> list[str]:
 
 def _is_positive(kind: tuple[typing.Any, ...]) -> bool:
     return any(Gt(0) in getattr(mark, "metadata", [mark]) for mark in kind[1:])
-
-
-def refused(out: Path, *flags: str) -> str:
-    """What a command says that is refused before it has written anything."""
-    outcome = run(out, *flags)
-    assert (outcome.code, len(outcome.errors)) == (2, 1), outcome
-    assert outcome.notices == [] and "Traceback" not in outcome.err
-    assert not out.exists()
-    return outcome.errors[0]
 
 
 @pytest.mark.parametrize(("words", "complaint"), FLAGS.items(), ids=FLAGS)

@@ -103,7 +103,10 @@ def test_whichever_file_the_disk_refuses_the_run_goes_on_afterwards(file, unfini
 
 def test_a_learning_rate_without_bounds_is_named_with_its_update_again_and_again(tmp_path):
     flags = ("--learning-rate", "1e30", "--num-seeds", "1", "--clip-norm", "None")
-    complaint = "^elman, seed 0: not finite at update 1; it stays at its parameters before that update$"
+    complaint = (
+        "^elman, seed 0: the new parameters are not finite at update 1; "
+        "it stays at its parameters before that update$"
+    )
     assert_refused(run(tmp_path / "out", *flags), complaint, code=1)
     before = digest(tmp_path)
     assert_refused(run(tmp_path / "out", *flags), complaint, code=1)
@@ -129,7 +132,9 @@ def test_a_network_that_meets_a_nan_stops_there_and_the_others_go_on(tmp_path, f
     experiment = dataclasses.replace(
         adding_problem.EXPERIMENT, build=poisoned
     )  # with pictures of what is left
-    complaint = "^elman, seed 1: not finite at update 13; it stays at its parameters before that update$"
+    complaint = (
+        "^elman, seed 1: the loss is not finite at update 13; it stays at its parameters before that update$"
+    )
     out = tmp_path / "poisoned"
     outcome = run(out, experiment=experiment)
     assert_refused(outcome, complaint, code=1)

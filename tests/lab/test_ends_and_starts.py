@@ -1,12 +1,25 @@
 """A run that stops when every network is solved or lost, and one that starts from the parameters of another."""
 
 import dataclasses
+import json
+import re
 import sys
 
 import jax
 import numpy as np
 import pytest
-from lab_runs import ADDING, assert_refused, digest, hashes, rows, run, steps, summary
+from lab_runs import (
+    ADDING,
+    assert_refused,
+    digest,
+    hashes,
+    interrupted_at,
+    rows,
+    run,
+    steps,
+    summary,
+    when_row,
+)
 
 from experiments.lab.opened import open_run
 from experiments.lab.plan.experiment import Parts
@@ -65,6 +78,32 @@ def test_a_run_without_a_finite_network_ends_there(tmp_path):
     assert digest(out) == before
 
 
+def test_what_was_not_finite_is_said_at_once_and_shown_in_the_table(tmp_path):
+    out, heard = tmp_path / "new", []
+    flags = ("--learning-rate", "1e30", "--clip-norm", "None", "--num-updates", "60")
+    with when_row(20, lambda: heard.append(sys.stdout.getvalue())):
+        outcome = run(out, *flags)
+    line = "the new parameters are not finite at update 1; it stays at its parameters before that update"
+    lines = [f"elman, seed {seed}: {line}" for seed in (0, 1)]
+    assert heard[0].splitlines() == lines
+    assert (outcome.code, outcome.errors, outcome.notices) == (1, lines, [])
+    assert [seed["not_finite"] for seed in summary(out / "elman")["seeds"]] == ["parameters"] * 2
+    table = json.loads((out / "table.json").read_text())
+    assert table[0]["lost"] == "2 of 2" and re.search("(?m)^cell .* lost .*\nelman .* 2 of 2 ", outcome.out)
+    again = run(out, *flags)
+    assert (again.code, again.errors) == (1, lines)
+    assert again.out.startswith(f"elman: finished already, 20 updates in {out / 'elman'}\n")
+
+
+def test_what_was_not_finite_is_known_after_an_interruption(tmp_path):
+    out = tmp_path / "new"
+    flags = ("--learning-rate", "1e30", "--clip-norm", "None", "--eval-every", "40", "--num-updates", "40")
+    with interrupted_at(20):
+        assert run(out, *flags).code == 143
+    assert run(out, *flags).code == 1
+    assert [seed["not_finite"] for seed in summary(out / "elman")["seeds"]] == ["parameters"] * 2
+
+
 def test_a_run_starts_from_the_networks_of_another(tmp_path, finished):
     out = tmp_path / "new"
     start = ("--start-from", str(finished / "elman"))
@@ -92,7 +131,7 @@ def test_a_run_starts_from_the_networks_of_another(tmp_path, finished):
         ),
         (
             ("--start-from", "{run}", "--num-seeds", "3"),
-            "^--start-from: --seed-index: .* has networks 0 to 1, asked",
+            "^--start-from: seed_index: .* has networks 0 to 1, asked",
         ),
     ],
     ids=["nowhere", "sizes", "seeds"],

@@ -4,8 +4,8 @@ import contextlib
 import sys
 
 import pytest
+from failing_streams import Gone, ascii_stream
 from lab_runs import ADDING, SMOKE, hashes
-from test_streams import Gone, ascii_stream
 
 from experiments import lab
 from experiments.lab import cli

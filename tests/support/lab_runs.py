@@ -102,6 +102,15 @@ def assert_refused(outcome: Outcome, complaint: str, code: int = 2) -> None:
     assert re.search(complaint, outcome.errors[0]), outcome.errors[0]
 
 
+def refused(out: Path, *flags: str) -> str:
+    """What a command says that is refused before it has written anything."""
+    outcome = run(out, *flags)
+    assert (outcome.code, len(outcome.errors)) == (2, 1), outcome
+    assert outcome.notices == [] and "Traceback" not in outcome.err
+    assert not out.exists()
+    return outcome.errors[0]
+
+
 def digest(folder: Path) -> dict[str, tuple[int, str]]:
     """Time of the last change and sha256 of every file; folders, too, have a name."""
     return {

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import recurrent as rec
@@ -13,6 +14,7 @@ from experiments.errors import Fault, nearest
 from experiments.lab.plan import foreign
 
 Builder = Callable[..., Any]
+CONSTANTS = ("True", "False", "None")
 SIZES = ("input_size", "hidden_size")
 
 
@@ -53,7 +55,7 @@ def _as_tuples(value: Any) -> Any:
 def parse_cell(text: str) -> CellSpec:
     """``lstm``, ``lstm(forget_bias=5)`` or ``my_module:MyCell(option=1)``; options are Python literals.
 
-    In the name of a cell of the library ``-`` is read as ``_``.
+    In the name of a cell of the library ``-`` is read as ``_``, and capitals as small letters.
 
     Raises:
         Fault: no such cell, no such option, or an option that is not a literal.
@@ -63,10 +65,16 @@ def parse_cell(text: str) -> CellSpec:
     """
     match = re.fullmatch(r"\s*([\w.-]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
     if match is None:
+        several = _split(text)
+        if len(several) > 1:
+            raise Fault(
+                f"--cell: expected one cell a word, got {text!r}; several stand behind one flag: {' '.join(several)}"
+            )
         raise Fault(f"--cell: expected name, name(option=value) or module:Class, got {text!r}")
     name, arguments = match.groups()
     if ":" not in name:
         name = name.replace("-", "_")
+        name = name.lower() if name.lower() in rec.CELLS else name
     written = _literals(text, arguments or "()")
     spec = CellSpec(name, source_sha256=foreign.source_sha256("--cell", name) if ":" in name else None)
     known = defaults(spec)
@@ -82,6 +90,16 @@ def parse_cell(text: str) -> CellSpec:
     return dataclasses.replace(spec, options=tuple((key, written[key]) for key in changed))
 
 
+def _split(text: str) -> list[str]:
+    """The parts of a text between the commas that stand outside brackets and quotes.
+
+    >>> _split("lstm(forget_bias=1, peepholes=True),gru")
+    ['lstm(forget_bias=1, peepholes=True)', 'gru']
+    """
+    parts = re.findall(r"(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|[^,()])+", text)
+    return [part.strip() for part in parts if part.strip()]
+
+
 def _literals(text: str, arguments: str) -> dict[str, Any]:
     try:
         call = ast.parse(f"f{arguments}", mode="eval").body
@@ -91,8 +109,21 @@ def _literals(text: str, arguments: str) -> dict[str, Any]:
         if len(written) < len(call.keywords) or not all(map(_is_storable, written.values())):
             raise ValueError
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise Fault(f"--cell: expected options such as (forget_bias=5), each once, got {text!r}") from error
+        raise Fault(
+            f"--cell: expected options such as (forget_bias=5), each once, got {text!r}{_unquoted(arguments)}"
+        ) from error
     return written
+
+
+def _unquoted(arguments: str) -> str:
+    """What was meant by the first option whose value is a bare name; the empty string where none is."""
+    found = re.search(r"(\w+)\s*=\s*([A-Za-z_]\w*)\s*[,)]", arguments)
+    if found is None or found[2] in CONSTANTS:
+        return ""
+    option, word = found.groups()
+    if word.capitalize() in CONSTANTS:
+        return f"; did you mean {option}={word.capitalize()}?"
+    return f"; a text has quotes: {option}={word!r}"
 
 
 def _is_storable(value: Any) -> bool:
@@ -112,12 +143,24 @@ def builder(spec: CellSpec) -> Builder:
     """
     if not spec.is_foreign:
         if spec.name not in rec.CELLS:
-            hint = nearest(spec.name, rec.CELLS)
+            hint = _of_file(spec.name) or nearest(spec.name, rec.CELLS)
             raise Fault(
                 f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)"
             )
         return rec.CELLS[spec.name]
     return foreign.load("--cell", spec.name)
+
+
+def _of_file(name: str) -> str:
+    """What to write for a cell in the file of that name, where there is such a file; its only class, or an example."""
+    file = Path(f"{name}.py")
+    try:
+        declared = re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, ValueError):
+        return ""
+    if len(declared) == 1:
+        return f"; {file} is here: did you mean {name}:{declared[0]}?"
+    return f"; {file} is here: name its class, as in {name}:MyCell"
 
 
 def check_source(spec: CellSpec, stored: CellSpec) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from experiments.errors import Fault
 from experiments.lab.plan.resolved import Machine
 
 PLATFORMS = ("auto", "cpu", "gpu", "tpu")
+ALIASES = {"cuda": "gpu", "nvidia": "gpu"}
 EXTRAS = {"gpu": "cuda", "tpu": "tpu"}
 DECISIVE = {
     "device_kind": "on the device",
@@ -85,20 +87,45 @@ def start(
     num_cores = min(usable if earlier is None else earlier.num_cores, usable)
     if num_cores < usable and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:num_cores])
-    num_devices = num_cores if earlier is None else earlier.num_devices
+    asked = asked_devices(setting("jax_num_cpu_devices"))
+    wanted = num_cores if asked is None else asked[1]
+    num_devices = wanted if earlier is None else earlier.num_devices
     try:
         # the number of devices can only be set while no backend exists
         jax.config.update("jax_num_cpu_devices", num_devices)
         if device != "auto":
             jax.config.update("jax_platforms", {"gpu": "cuda"}.get(device, device))
+        if asked is not None and wanted != num_devices:
+            _say_once(
+                f"note: {asked[0]} asks for {wanted} devices; the run was started with {num_devices}, and goes on so"
+            )
     except RuntimeError:
         if jax.devices()[0].platform == "cpu" and len(jax.devices()) != num_devices:
             _say_once("note: JAX had started before lab.start(): its devices stay as they are")
     found = _devices(device)
     kind = found[0].device_kind
-    x64 = bool(jax.config.jax_enable_x64)
+    x64 = bool(setting("jax_enable_x64"))
     now = Machine(kind, num_cores, len(found), versions(), cpu_model(), source_sha256(), x64)
     return now, [] if earlier is None else compare(earlier, now, on_this_machine=on_this_machine)
+
+
+def setting(name: str) -> Any:
+    """What JAX's configuration holds under a name; no backend starts."""
+    import jax
+
+    return getattr(jax.config, name)
+
+
+def asked_devices(configured: int) -> tuple[str, int] | None:
+    """Where somebody has asked for a number of devices of the host, and for how many; None where nobody has.
+
+    ``configured`` is what JAX holds, -1 for nothing; it goes before XLA's flag, of which the last one counts.
+    """
+    if configured >= 0:
+        name = "JAX_NUM_CPU_DEVICES"
+        return name if name in os.environ else name.lower(), configured
+    found = re.findall(r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    return ("XLA_FLAGS", int(found[-1])) if found else None
 
 
 def compare(then: Machine, now: Machine, *, on_this_machine: bool) -> list[str]:
@@ -150,9 +177,7 @@ def _devices(device: str) -> list[Any]:
 
 
 def _missing(device: str, reason: str = "") -> Fault:
-    import jax
-
-    platforms = jax.config.jax_platforms
+    platforms = setting("jax_platforms")
     # JAX calls cuda and rocm what people call a gpu
     extra = EXTRAS.get(str(platforms).replace("cuda", "gpu") if device == "auto" else device)
     hint = f" (pip install -e '.[{extra}]' installs support for one)" if extra else ""

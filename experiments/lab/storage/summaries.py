@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +68,25 @@ def facts_of(job: Job) -> dict[str, Any]:
     }
 
 
+def lost(label: str, seed: int, update: int, cause: str | None) -> str:
+    """A network that was lost in an update, in one line; ``cause`` is None in runs that were stored without it."""
+    what = {None: "", "parameters": "the new parameters are "}.get(cause, f"the {cause} is ")
+    return f"{label}, seed {seed}: {what}not finite at update {update}; it stays at its parameters before that update"
+
+
 def make(
-    job: Job, num_updates: int, records: Any, params: Any, test: dict[str, Any], wall_seconds: float
+    job: Job,
+    num_updates: int,
+    records: Any,
+    params: Any,
+    test: dict[str, Any],
+    wall_seconds: float,
+    lost_to: Mapping[str, str],
 ) -> dict[str, Any]:
     """The summary of a run whose networks, fillers included, are stacked along the first axis.
 
     ``num_updates`` are those that it had: fewer than asked for where it stopped because all was solved or lost.
+    ``lost_to`` says what was not finite, by the index of each network that was lost.
     """
     config = job.config
     seeds = range(config.num_seeds)
@@ -87,6 +100,7 @@ def make(
             "updates_to_solve": solved_at if solved_at >= 0 else None,
             "sequences_to_solve": solved_at * config.batch_size if solved_at >= 0 else None,
             "frozen_at": frozen_at if frozen_at >= 0 else None,
+            "not_finite": lost_to.get(str(index)),
             "tested_update": int(records.best_at[index]) if config.select == "validation" else num_updates,
             "params_sha256": params_sha256(jax.tree.map(lambda leaf: leaf[index], params)),
         }
@@ -132,6 +146,7 @@ def table(summaries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
     seeds = summary["seeds"]
+    num_lost = sum(seed["frozen_at"] is not None for seed in seeds)
     metrics: dict[str, Any] = {}
     for name, value in summary["test"].items():
         if name != "loss":
@@ -146,6 +161,7 @@ def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
         "baseline": summary["baseline"],
         **summary["facts"],
         "solved": f"{sum(seed['solved'] for seed in seeds)} of {len(seeds)}",
+        **({"lost": f"{num_lost} of {len(seeds)}"} if num_lost else {}),
         "updates": summary["num_updates"],
         "updates to solve": " ".join(_shown(seed["updates_to_solve"]) for seed in seeds),
         "seconds": summary["wall_seconds"],

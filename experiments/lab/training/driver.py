@@ -12,21 +12,16 @@ from tqdm import tqdm
 
 from experiments.errors import Fault
 from experiments.lab.plan import rules
-from experiments.lab.plan.configs import Config
 from experiments.lab.plan.job import Job
 from experiments.lab.storage import folders, summaries
 from experiments.lab.storage.checkpoint import Checkpoints
-from experiments.lab.storage.manifest import survey
-from experiments.lab.storage.records import Records, read_rows, write_json
+from experiments.lab.storage.records import Records, write_json
 from experiments.lab.training import gradient_rules, seeds
+from experiments.lab.training.ends import LOST, SOLVED, has_ended
 from experiments.lab.training.pace import Pace
 from experiments.lab.training.programs import ProgramCache
 from experiments.lab.training.signals import Interruption
-from experiments.lab.training.trainer import Trainer, lags
-
-SOLVED, LOST = "solved", "lost"
-"""Why a run stopped before its last update: every network is solved, or none is finite any more."""
-
+from experiments.lab.training.trainer import CAUSES, Trainer, lags
 
 Observer = Callable[[Path], AbstractContextManager[Callable[[dict[str, Any]], None]]]
 """Given the folder of a run, a context whose value is called with every row of metrics that is added from then on."""
@@ -39,31 +34,6 @@ def nobody(folder: Path) -> AbstractContextManager[Callable[[dict[str, Any]], No
 
 class Interrupted(Fault):
     """A signal ended the run after it had been saved; what comes after it is not started."""
-
-
-def has_ended(folder: Path, config: Config) -> bool:
-    """Whether no update of a run is missing. Reads only.
-
-    Raises:
-        Fault: there are more updates than asked for, no checkpoint is good, or the metrics are not rows.
-    """
-    done, asked = summaries.num_updates(folder), config.num_updates
-    saved = max(survey(folder / folders.CHECKPOINTS)[0], default=0)
-    read_rows(folder / folders.METRICS)
-    if max(done, saved) > asked:
-        raise Fault(f"--num-updates: {folder} has {max(done, saved)} updates already, asked for {asked}")
-    # a summary whose checkpoint is damaged is not the end: the missing updates are computed again
-    return done == saved and (done == asked or _stops(config, summaries.read(folder).get("stopped")))
-
-
-def _stops(config: Config, reason: str | None) -> bool:
-    """Whether a run that stopped for this reason has ended, as its configuration is now."""
-    return reason == LOST or (reason == SOLVED and config.stop == "solved")
-
-
-def has_checkpoint(folder: Path) -> bool:
-    """Whether a run has been saved at all."""
-    return bool(survey(folder / folders.CHECKPOINTS)[0])
 
 
 def drive(job: Job, programs: ProgramCache, bar: tqdm, observe: Observer = nobody) -> bool:
@@ -112,6 +82,7 @@ class _Driver:
         self.job, self.checkpoints, self.interruption = job, checkpoints, interruption
         self.started = time.monotonic()
         self.stopped: str | None = None
+        self.lost_to: dict[str, str] = {}  # what was not finite, by the index of the network
         self.heard: Callable[[dict[str, Any]], None] = lambda row: None
         self.trainer, mapping = trainer_of(job), job.resolved.seed_mapping
         self.programs = programs.of(self.trainer, mapping)
@@ -148,6 +119,7 @@ class _Driver:
             found, meta = self.checkpoints.restore(template)
             # the end is evaluated even where no multiple of eval_every is: a longer run does not meet it
             if step % config.eval_every == 0 or meta["is_end"] == (step == config.num_updates):
+                self.lost_to = meta.get("lost_to", {})  # runs were saved without
                 return self._filled(found, networks), meta["wall_seconds"]
             self.checkpoints.discard()
         return networks, 0.0
@@ -167,7 +139,9 @@ class _Driver:
             self.networks, metrics = self.programs.train(
                 self.networks, self.data, stop - self.update, config.learning_rate
             )
+            lost_to = jax.device_get(metrics.pop("lost_to"))
             metrics = self._write("training", stop, metrics)
+            self._tell(lost_to)
             bar.update(stop - self.update)
             self.update = stop
             self.pace.at(stop)
@@ -176,6 +150,16 @@ class _Driver:
                 self.evaluate()
             if stop % config.checkpoint_every == 0 or is_end:
                 self.save()
+
+    def _tell(self, lost_to: Any) -> None:
+        """Say which networks were lost in a chunk, each once."""
+        if not lost_to.any():
+            return
+        frozen_at = jax.device_get(self.networks.records.frozen_at)
+        for index in (index for index in range(self.job.config.num_seeds) if lost_to[index]):
+            self.lost_to[str(index)] = CAUSES[lost_to[index]]
+            seed, update = self.job.config.seed + index, int(frozen_at[index])
+            tqdm.write(summaries.lost(self.job.label, seed, update, self.lost_to[str(index)]))
 
     def _is_over(self) -> bool:
         """Whether nothing is left to train: all is lost or, where that is to be the end, all is solved.
@@ -245,7 +229,7 @@ class _Driver:
             return
         self.records.sync()
         is_end = self.update == self.job.config.num_updates
-        meta = {"wall_seconds": self._seconds(), "is_end": is_end}
+        meta = {"wall_seconds": self._seconds(), "is_end": is_end, "lost_to": self.lost_to}
         self.checkpoints.save(self.update, self._kept(self.networks), meta, self._asked)
         self._asked = None
         self.saved_at = self.update
@@ -265,6 +249,7 @@ class _Driver:
             jax.device_get(tested),
             test,
             self._seconds(),
+            self.lost_to,
         )
         return {**made, "stopped": self.stopped} if self.stopped else made
 

@@ -4,6 +4,7 @@ Nothing here knows of seeds, files or clocks: `seeds.py` maps these functions ov
 """
 
 import dataclasses
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +22,9 @@ from recurrent.arrays import Key
 # what a network's key is folded with; the task's base folds the same key with 0, 1 and 2
 INIT, NOISE, SIGNS = 3, 4, 5
 NEVER = -1
+CAUSES = ("", "loss", "gradient", "parameters")
+"""What was not finite where a network was lost, by the metric ``lost_to``."""
+PEAKS = ("grad_norm_max", "lost_to")  # metrics of a chunk that are no mean over its updates
 MAX_LAGS = 101
 DIAGNOSED = 64  # sequences in the gradient diagnostics
 
@@ -106,7 +110,8 @@ class Trainer:
         """``num_updates`` updates, and the mean of their metrics.
 
         The bound is an argument, so that every chunk of a run, the last one too, is one program.
-        Metrics: ``loss``, ``grad_norm`` (before clipping), ``grad_norm_max``, and ``grad_norm/<parameter>``.
+        Metrics: ``loss``, ``grad_norm`` (before clipping), ``grad_norm_max``, and ``grad_norm/<parameter>``. Beside
+        them ``lost_to`` says whether the network was lost in one of these updates, and to what: an index of `CAUSES`.
         """
         zeros = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
@@ -116,12 +121,11 @@ class Trainer:
         def body(_: Array, carry: tuple[TrainState, dict]) -> tuple[TrainState, dict]:
             new, metrics = self.update(carry[0], data, learning_rate)
             summed = jax.tree.map(jnp.add, carry[1], metrics)
-            peak = jnp.maximum(carry[1]["grad_norm_max"], metrics["grad_norm_max"])
-            return new, {**summed, "grad_norm_max": peak}
+            return new, {**summed, **{name: jnp.maximum(carry[1][name], metrics[name]) for name in PEAKS}}
 
         state, summed = jax.lax.fori_loop(0, num_updates, body, (state, zeros))
         means = {name: value / num_updates for name, value in summed.items()}
-        return state, {**means, "grad_norm_max": summed["grad_norm_max"]}
+        return state, {**means, **{name: summed[name] for name in PEAKS}}
 
     def update(self, state: TrainState, data: PyTree, learning_rate: Any = None) -> tuple[TrainState, dict]:
         """One optimizer step. A network whose loss, gradient or step is not finite stays as it was, for good."""
@@ -143,7 +147,11 @@ class Trainer:
         optimizer = self._transformation(learning_rate)
         steps, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, steps)
-        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm) & jnp.isfinite(optax.tree.norm(params))
+        are_finite = (jnp.isfinite(loss), jnp.isfinite(grad_norm), jnp.isfinite(optax.tree.norm(params)))
+        finite = functools.reduce(jnp.logical_and, are_finite)
+        cause = jnp.where(finite, 0, 1 + jnp.argmin(jnp.stack(are_finite))).astype(
+            jnp.int32
+        )  # the first of them
         records = self._after_update(state, outputs, batch, finite)
         params, opt_state, carry = jax.tree.map(
             lambda new, old: jnp.where(records.finite, new, old),
@@ -152,6 +160,7 @@ class Trainer:
         )
         norms = {f"grad_norm/{name}": jnp.sqrt(square) for name, square in squares.items()}
         metrics = {"loss": loss, "grad_norm": grad_norm, "grad_norm_max": grad_norm, **norms}
+        metrics["lost_to"] = jnp.where(state.records.finite, cause, 0)
         return TrainState(state.update + 1, params, opt_state, state.key, carry, records), metrics
 
     def _after_update(

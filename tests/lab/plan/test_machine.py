@@ -160,3 +160,25 @@ def test_a_platform_that_says_nothing_is_named(monkeypatch):
             machine._devices("auto")
     finally:
         jax.config.update("jax_platforms", before)
+
+
+def test_devices_that_somebody_asked_for_are_had():
+    (found,), err = started({}, XLA_FLAGS="--xla_force_host_platform_device_count=3")
+    assert (found["num_devices"], err) == (3, "")
+
+
+def test_a_run_goes_on_with_its_devices_and_says_so_where_others_were_asked_for():
+    (found,), err = started({"earlier": {**HERE, "num_devices": 2}}, JAX_NUM_CPU_DEVICES="3")
+    assert found["num_devices"] == 2
+    told = "note: JAX_NUM_CPU_DEVICES asks for 3 devices; the run was started with 2, and goes on so\n"
+    assert err == told
+
+
+def test_the_last_flag_of_several_counts(monkeypatch):
+    flag = "--xla_force_host_platform_device_count"
+    monkeypatch.setenv("XLA_FLAGS", f"{flag}=3 --xla_dump_to=nowhere {flag}=5")
+    monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
+    assert machine.asked_devices(-1) == ("XLA_FLAGS", 5)
+    assert machine.asked_devices(4) == ("jax_num_cpu_devices", 4)
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=nowhere")
+    assert machine.asked_devices(-1) is None

@@ -91,7 +91,8 @@ def test_training_is_the_loop_that_one_would_write(task):
     assert_close(state.params, params, 1e-5)
     assert int(state.update) == 6
     names = ["cell.w_x", "cell.w_h", "cell.b", "readout.w", "readout.b"]
-    assert set(metrics) == {"loss", "grad_norm", "grad_norm_max", *(f"grad_norm/{name}" for name in names)}
+    numbers = {"loss", "grad_norm", "grad_norm_max", *(f"grad_norm/{name}" for name in names)}
+    assert set(metrics) == {*numbers, "lost_to"} and int(metrics["lost_to"]) == 0
     whole = np.sqrt(np.sum(np.square(norms), axis=1))
     expected = {"loss": np.mean(losses), "grad_norm": np.mean(whole), "grad_norm_max": np.max(whole)}
     expected |= {

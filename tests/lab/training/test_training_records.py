@@ -12,7 +12,8 @@ from trainers import STEP, assert_close, draw, evaluate, measure_test, predict, 
 
 import recurrent as rec
 from experiments.lab.storage.hashing import params_sha256
-from experiments.lab.training.trainer import NEVER, NOISE, Trainer
+from experiments.lab.training.gradient_rules import Backpropagation
+from experiments.lab.training.trainer import CAUSES, NEVER, NOISE, Trainer
 from experiments.models.base import LastStep
 from experiments.models.cell_with_readout import CellWithReadout
 from experiments.tasks.adding import Adding
@@ -125,6 +126,35 @@ def test_a_network_that_is_not_finite_stays_as_it_was_for_good():
     assert float(measure_test(poisoned, state, (), jax.random.key(0))["loss"]) == pytest.approx(
         evaluated(healthy, expected.params, "test"), rel=1e-5
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Steep:
+    """Backpropagation with a gradient that is not finite at some update."""
+
+    def __call__(self, model, loss, params, batch, *, carry, key, rule_key):
+        step = Backpropagation()(model, loss, params, batch, carry=carry, key=key, rule_key=rule_key)
+        steep = batch.targets[0, 0] > 0.5  # of the first sequence, at some update
+        return step._replace(grads=jax.tree.map(lambda g: jnp.where(steep, jnp.inf, g), step.grads))
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"task": Poisoned(num_steps=5, num_evaluation=12)}, "loss"),
+        ({"gradient": Steep()}, "gradient"),
+        ({"optimizer": optax.sgd(1e38)}, "parameters"),
+    ],
+    ids=["loss", "gradient", "parameters"],
+)
+def test_what_was_not_finite_is_a_metric_of_its_chunk_alone(options, cause):
+    trainer = trainer_of(**options)
+    state, found = start(trainer), []
+    for _ in range(4):
+        state, metrics = train(trainer, state, 2)
+        found.append(int(metrics["lost_to"]))
+    lost = (int(state.records.frozen_at) - 1) // 2
+    assert lost >= 0 and found == [CAUSES.index(cause) if chunk == lost else 0 for chunk in range(4)]
 
 
 def test_noise_is_drawn_afresh_for_every_update_and_not_in_an_evaluation():

@@ -28,6 +28,7 @@ flags of every experiment:
   --on-this-machine        go on although the run was started on another machine; the summary says so
   --no-progress            no progress bar
   --tensorboard            also write event files for TensorBoard, into tensorboard/ of each run
+  --compilation-cache DIR  folder where compiled programs are kept, so that the next call starts sooner
 
 Every flag above takes several values: their product is run, in one folder with one table and one picture.
   {command} --cell elman lstm --learning-rate 1e-3 3e-3
@@ -46,6 +47,7 @@ class Request:
     progress: bool
     only_plan: bool
     tensorboard: bool
+    compilation_cache: Path | None
 
 
 def main(experiment: Experiment, argv: Sequence[str] | None = None) -> int:
@@ -90,7 +92,11 @@ def _run(experiment: Experiment, argv: list[str]) -> int:
 def _train(request: Request, asked: dict[str, Any], observe: Observer) -> int:
     """All runs and their table; the exit code."""
     planned, runs, failures = plan_and_carry_out(
-        request.configs, **asked, progress=request.progress, observe=observe
+        request.configs,
+        **asked,
+        progress=request.progress,
+        observe=observe,
+        compilation_cache=request.compilation_cache,
     )
     ended = [one.summary for one in runs if one.summary]
     if ended:
@@ -141,6 +147,7 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
     base = experiment.presets.get(word, experiment.presets["default"])
     written = arguments.take(rest, "--cell", many=True)
     out = arguments.take(rest, "--out")
+    cache = arguments.take(rest, "--compilation-cache")
     device = (arguments.take(rest, "--device") or ["auto"])[0].lower()
     device = machine.ALIASES.get(device, device)
     if device not in machine.PLATFORMS:
@@ -155,7 +162,7 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
     requested = grids.grid(base, cell=cells, **values)
     grids.labels(requested)
     place = Path(out[0]) if out else None
-    how = (on_this_machine, not quiet, only_plan, tensorboard)
+    how = (on_this_machine, not quiet, only_plan, tensorboard, Path(cache[0]) if cache else None)
     return Request(word, tuple(requested), place, device, *how)
 
 

@@ -19,7 +19,7 @@ from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.finding import declared_with
 from experiments.lab.plan.job import Job
 from experiments.lab.plan.machine import start
-from experiments.lab.storage import folders, summaries
+from experiments.lab.storage import compiled, folders, summaries
 from experiments.lab.storage.litter import is_litter
 from experiments.lab.storage.owner import owned
 from experiments.lab.storage.records import write_json
@@ -116,6 +116,7 @@ def run(
     on_this_machine: bool = False,
     progress: bool = True,
     observe: Observer = nobody,
+    compilation_cache: Path | str | None = None,
 ) -> list[Run]:
     """Train what is not finished yet, and open all of it.
 
@@ -131,6 +132,7 @@ def run(
         on_this_machine: go on where the machine is not the one that the run was started on.
         progress: show a bar.
         observe: hears every row of metrics, such as `experiments.lab.storage.event_files.observe`.
+        compilation_cache: a folder where compiled programs are kept for the next call; None: as JAX is set.
 
     Raises:
         Fault: anything that one line can explain; nothing on disk is lost.
@@ -144,6 +146,7 @@ def run(
         on_this_machine=on_this_machine,
         progress=progress,
         observe=observe,
+        compilation_cache=compilation_cache,
     )
     if failures:
         raise failures[0]
@@ -160,6 +163,7 @@ def plan_and_carry_out(
     on_this_machine: bool = False,
     progress: bool = True,
     observe: Observer = nobody,
+    compilation_cache: Path | str | None = None,
 ) -> tuple[Plan, list[Run], list[Fault]]:
     """What `run` does, in a folder that nobody else has meanwhile; every failure beside the runs that can be opened.
 
@@ -168,7 +172,8 @@ def plan_and_carry_out(
     """
     experiment, out = _place(requested, experiment, preset, out)
     folders.check_shared(out, experiment)  # what is somebody else's gets no lock either
-    with unheard_too(), owned(out) as owner:
+    cache = None if compilation_cache is None else Path(compilation_cache)
+    with unheard_too(), owned(out) as owner, compiled.kept(cache):
         planned = plan(
             requested,
             experiment=experiment,

@@ -233,3 +233,12 @@ def test_the_folder_of_another_experiment_is_left_as_it_is(cell, finished):
     complaint = "^--out: .*elman holds a run of adding_problem, not of copy_memory$"
     assert_refused(run(finished, "--cell", cell, experiment=COPYING), complaint)
     assert digest(finished) == before
+
+
+def test_compiled_programs_are_kept_where_somebody_wants_them(finished, tmp_path):
+    folder = tmp_path / "programs"
+    outcome = run(finished, "--compilation-cache", str(folder))
+    assert (outcome.code, outcome.errors) == (0, []) and folder.is_dir()
+    assert not list(folder.glob(".of-*"))
+    outcome = run(finished, "--compilation-cache", str(finished / "table.json"))
+    assert_refused(outcome, r"^--compilation-cache: .*table\.json cannot be used: File exists$")

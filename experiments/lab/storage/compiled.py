@@ -39,6 +39,8 @@ def kept(folder: Path | None) -> Iterator[None]:
         "jax_compilation_cache_dir": str(own),
         "jax_persistent_cache_min_compile_time_secs": WORTH_KEEPING,
         "jax_persistent_cache_min_entry_size_bytes": -1,
+        # XLA's own caches put the folder, another one for each process, among the options that an entry is found by
+        "jax_persistent_cache_enable_xla_caches": "none",
     }
     former = {name: getattr(jax.config, name) for name in options}
     try:

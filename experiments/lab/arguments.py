@@ -142,10 +142,18 @@ def _parse(base: Config, words: Mapping[str, str]) -> Config:
             return tyro.cli(type(base), args=arguments, default=base)
     except SystemExit as error:
         line = _one_line(complaint.getvalue())
-        flag = line.partition(":")[0]
-        word = words.get(flag, "") if flag not in listed and "expected a" in line else ""
-        hint = f"; several values are words: {' '.join(word.split(','))}" if "," in word else ""
-        raise Fault(f"{line}{hint}") from error
+        word = words.get(line.partition(":")[0], "")
+        raise Fault(f"{line}{_joined(word) if line.endswith(f', got {word!r}') else ''}") from error
+
+
+def _joined(word: str) -> str:
+    """How several numbers are written that a comma joins; the empty string for all else.
+
+    >>> _joined("1e-3,3e-3"), _joined("truncated(k1=5,k2=10)")
+    ('; several values are words: 1e-3 3e-3', '')
+    """
+    are_numbers = re.fullmatch(r"[-+.\deE]+(,[-+.\deE]+)+", word)
+    return f"; several values are words: {word.replace(',', ' ')}" if are_numbers else ""
 
 
 def _flags_of(base: Config, holds: Callable[[Any], bool]) -> set[str]:

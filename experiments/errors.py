@@ -136,7 +136,9 @@ def guarded(main: Callable[[], int | None]) -> int:
     except Fault as fault:
         line, code = str(fault), fault.code
     except BrokenPipeError:
-        _discard(sys.stdout)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and not _is_heard(stream):
+                _discard(stream)
         return 0
     except OSError as error:
         if not _is_of_stdout(error):
@@ -152,11 +154,15 @@ def guarded(main: Callable[[], int | None]) -> int:
 
 def _is_of_stdout(error: OSError) -> bool:
     """Whether it is stdout that fails: then it still does; what it holds is dropped with the error."""
-    if error.filename is not None or sys.stdout is None:
+    if error.filename is not None or sys.stdout is None or _is_heard(sys.stdout):
         return False
+    _discard(sys.stdout)
+    return True
+
+
+def _is_heard(stream: TextIO) -> bool:
     try:
-        sys.stdout.flush()
+        stream.flush()
     except OSError:
-        _discard(sys.stdout)
-        return True
-    return False
+        return False
+    return True

@@ -31,6 +31,11 @@ def test_an_error_that_nobody_hears_keeps_its_code(error, code):
         assert guarded(lambda: fails(error)) == code
 
 
+def test_a_warning_that_nobody_hears_is_a_quiet_end_where_stdout_is_closed():
+    with contextlib.redirect_stdout(None), contextlib.redirect_stderr(Gone()):
+        assert guarded(lambda: print("a warning", file=sys.stderr)) == 0
+
+
 def test_a_letter_that_the_encoding_lacks_is_spelled():
     with contextlib.redirect_stdout(ascii_stream()) as out, contextlib.redirect_stderr(ascii_stream()) as err:
         assert guarded(lambda: print("σ \udcff")) == 0

@@ -21,7 +21,9 @@ TOO_LONG := explain or finished_run_says_so or irregular_end or root_of_time or 
   or batches_are_functions or function_of_its_key or independent_solver or every_process or another_process \
   or process_ends_in_order or test_machine
 # Most of a test's time goes to compiling: what is compared by value compiles quickly, in a pass of its own.
-both = $(PYTEST) --quick-compile -m "$(1)" $(2) && $(PYTEST) -m "($(1)) and optimised" $(2)
+# The second pass collects only the files that have something for it.
+both = $(PYTEST) --quick-compile -m "$(1)" $(2) $(3) && \
+  $(PYTEST) -m "($(1)) and optimised" $(2) $$(grep -rl --include='*.py' mark.optimised $(or $(3),tests))
 timed = start=$$(date +%s); { $(1); } && echo $$(($$(date +%s) - start)) > $(2)
 
 .DEFAULT_GOAL := help
@@ -54,7 +56,7 @@ test-newest: ## the core of `make test` on the newest Python with the newest JAX
 	else echo "no Python $(NEWEST) here: not tested on it"; fi
 
 core: $(VENV)/dev.stamp
-	$(call both,$(FAST),-k "not ($(TOO_LONG))" -rs $(STORE) $(CORE))
+	$(call both,$(FAST),-k "not ($(TOO_LONG))" -rs $(STORE),$(CORE))
 
 test-slow: $(VENV)/dev.stamp ## claims about learning: hours
 	$(PYTEST) -m slow --timeout 14400

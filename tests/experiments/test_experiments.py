@@ -98,6 +98,7 @@ class MyCell(rec.Cell):
 """
 
 
+@pytest.mark.medium
 def test_a_strangers_cell_trains_beside_ours_and_keeps_the_contract(compile_once, tmp_path, monkeypatch):
     (tmp_path / "strangers_cell.py").write_text(CELL)
     monkeypatch.syspath_prepend(tmp_path)

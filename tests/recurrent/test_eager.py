@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from awkward_cells import AWKWARD
 from broken_cells import Leaky
-from every_cell import CELLS, ELSEWHERE, SMALL
+from every_cell import CELLS, ELSEWHERE, SMALL, STRUCTURES
 
 import recurrent as rec
 from recurrent.testing.contract import SOLVERS
@@ -76,8 +76,13 @@ def test_a_second_call_compiles_nothing(name, compilations):
     check_compiled_once(compilations, cell, **options)
 
 
-@pytest.mark.medium
-@pytest.mark.parametrize("name", [*CELLS, *ELSEWHERE])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.medium if name in STRUCTURES else pytest.mark.slow)
+        for name in (*CELLS, *ELSEWHERE)
+    ],
+)
 def test_a_second_call_of_any_cell_compiles_nothing(name, compilations):
     """Each with one solver, going round: a solver sees the contract alone."""
     cells = {**SMALL, **CELLS}

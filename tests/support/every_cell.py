@@ -71,7 +71,7 @@ CELLS = {
 }
 
 # The fast lane has one cell of each kind.
-FAST = ("elman", "lstm", "lstm peepholes", "gru", "lru", "awkward zoneout_lstm", "awkward learned_start")
+FAST = ("elman", "lstm peepholes", "lru", "awkward zoneout_lstm", "awkward learned_start")
 
 # A solver sees a cell through the contract alone. In the medium lane each solver runs one cell of each structure: real
 # and complex states, one field and several, matrices, three event axes, weights that are prepared, noise, a start

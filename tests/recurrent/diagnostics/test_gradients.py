@@ -186,6 +186,7 @@ def ratio(cell, field=None):
     return float(np.median([measure(jax.random.key(seed)) for seed in range(3)]))
 
 
+@pytest.mark.medium
 def test_what_initialisations_do_to_the_gradient_over_a_hundred_steps():
     uniform = {"input_init": "uniform", "recurrent_init": "uniform"}
     assert ratio(rec.Elman(2, 64, **uniform)) < 1e-10

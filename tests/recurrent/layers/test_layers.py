@@ -26,7 +26,8 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", ["stack", pytest.param("bidirectional", marks=pytest.mark.medium)])
+@pytest.mark.medium
+@pytest.mark.parametrize("name", LAYERS)
 def test_layers_keep_the_contract(name):
     verdicts = check_layer(LAYERS[name], solvers=(rec.Sequential(), rec.Checkpointed()))
     assert verdicts == {rec.Sequential(): "ok", rec.Checkpointed(): "ok"}

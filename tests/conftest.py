@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DURATIONS = ROOT / "tests" / "durations.json"
 WORTH_A_LINE = 0.5  # seconds of one test
+MUCH = 2 * 2**30  # bytes
 
 # Child processes inherit the platform; a run on another device names it in the environment.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -63,6 +64,22 @@ def strict_ranks(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with jax.numpy_rank_promotion("raise"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def little_memory() -> Iterator[None]:
+    """Compiled programs of earlier tests go where a process has grown: kept ones slow whatever walks over them."""
+    yield
+    if resident() > MUCH:
+        jax.clear_caches()
+
+
+def resident() -> int:
+    """Bytes of this process in memory; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 @pytest.fixture

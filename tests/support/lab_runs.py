@@ -60,7 +60,7 @@ def run(out: Path | None, *flags: str, experiment: Experiment = ADDING) -> Outco
 
 
 def command(out: Path, *flags: str) -> list[str]:
-    """The same as words for another process."""
+    """The command line of the smoke preset with one Elman network, for another process."""
     return [sys.executable, "-m", "experiments.adding_problem", *SMOKE, "--out", str(out), *flags]
 
 

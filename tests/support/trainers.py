@@ -68,5 +68,5 @@ def assert_close(got: Any, want: Any, tolerance: float = 1e-6) -> None:
 
 
 def without_key(state: TrainState) -> TrainState:
-    """The same with the raw numbers of its key, which NumPy knows."""
+    """A training state with the raw numbers of its key, which NumPy knows, in the key's place."""
     return state._replace(key=jax.random.key_data(state.key))

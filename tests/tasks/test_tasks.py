@@ -298,7 +298,7 @@ def test_no_constant_beats_the_baseline_of_adding(task):
 
 @pytest.mark.parametrize("task", ORDER + COPYING, ids=ids)
 def test_no_constant_beats_the_baseline_of_the_symbol_tasks(task):
-    """Of all predictions that know the step alone, the frequencies of the draws are the best on these draws."""
+    """No prediction that knows the step alone is better on these draws than the frequencies of the draws."""
     batch = many(task)
     targets = batch.targets if batch.targets.ndim == 2 else batch.targets[None]
     classes = np.arange(*task.output_shape)
@@ -531,7 +531,7 @@ def streak_history(criterion, errors, weights):
 
 
 def slow_history(criterion, errors, weights):
-    """The same by a deque of the last sequences."""
+    """The history of a criterion, computed with a deque of the last sequences."""
     last, history = collections.deque(maxlen=criterion.window), []
     for batch_errors, batch_weights in zip(errors.tolist(), weights.tolist(), strict=True):
         last.extend(abs(error) for error, weight in zip(batch_errors, batch_weights, strict=True) if weight)

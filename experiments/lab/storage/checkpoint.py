@@ -53,10 +53,9 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             fsync(self.folder.parent)
+            # a path that is too long is known now, not at the first save
             with contextlib.suppress(FileNotFoundError):
-                (
-                    self.folder.absolute() / ROOM
-                ).stat()  # a path that is too long is known now, not at the first save
+                (self.folder.absolute() / ROOM).stat()
             clear(self.folder)
             for step, what in damaged.items():
                 place = move_aside(self.folder, step)

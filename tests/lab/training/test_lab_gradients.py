@@ -218,7 +218,7 @@ def test_a_run_by_random_signs_goes_on_to_the_bit(tmp_path):
 
 @dataclasses.dataclass(frozen=True)
 class Repeated(Adding):
-    """The same batch for every update."""
+    """An adding problem whose updates all get one batch."""
 
     def batch(self, data, key, update, batch_size):
         return super().batch(data, key, jnp.zeros_like(update), batch_size)
@@ -241,7 +241,7 @@ def test_the_default_of_a_trainer_is_that_of_a_configuration():
 
 @pytest.mark.medium
 def test_an_lstm_learns_by_eprop():
-    """Of ten numbers two are remembered: far below 1/6, the loss of always answering 1."""
+    """The loss falls far below 1/6, which is the loss of always answering 1."""
     task = Adding(num_steps=10, num_evaluation=12)
     trainer = dataclasses.replace(
         trainer_of(task, CellWithReadout(rec.LSTM(2, 16), 1, LastStep()), optax.adam(1e-2)),

@@ -55,7 +55,7 @@ class Case(NamedTuple):
 
     @property
     def suffixes(self):
-        """Of torch's parameter names, layer by layer, forward before backward: the order of our pytrees."""
+        """The ends of torch's parameter names in the order of our pytrees: layer by layer, forward before backward."""
         directions = ("", "_reverse")[: self.num_directions]
         return [f"_l{layer}{direction}" for layer in range(self.num_layers) for direction in directions]
 

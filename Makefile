@@ -46,7 +46,7 @@ test: $(VENV)/dev.stamp ## format, lint, types, and every test that is quick
 	$(call both,$(FAST))
 
 test-medium: $(VENV)/dev.stamp ## full matrices, smoke presets, comparison with torch and Keras, notebooks, documentation
-	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
+	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch, Keras, Equinox and Haiku: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call both,medium,--timeout 1200 -rs)
 
@@ -76,7 +76,7 @@ docs: $(VENV)/docs.stamp ## the documentation as HTML, in docs/_build/html; a wa
 durations: $(VENV)/dev.stamp ## measure the lanes of CI into tests/durations.json
 	$(call timed,$(MAKE) --no-print-directory check,$(VENV)/check.stamp)
 	$(call both,$(FAST),--store-durations test)
-	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch and Keras: not compared"
+	@$(MAKE) --no-print-directory $(VENV)/peers.stamp || echo "torch, Keras, Equinox and Haiku: not compared"
 	@$(MAKE) --no-print-directory $(VENV)/docs.stamp || echo "Sphinx: documentation not built"
 	$(call both,medium,--timeout 1200 --store-durations test-medium)
 	$(MAKE) --no-print-directory test-newest STORE="--store-durations test-newest"
@@ -113,7 +113,7 @@ $(VENV)/dev.stamp: pyproject.toml requirements/constraints.txt | $(VENV)/python.
 	@cp $@ $(VENV)/run.stamp
 
 $(VENV)/peers.stamp: requirements/peers.txt requirements/constraints.txt | $(VENV)/dev.stamp
-	@echo "installing torch and Keras"
+	@echo "installing torch, Keras, Equinox and Haiku"
 	@$(call timed,$(PIP) -r requirements/peers.txt,$@)
 
 $(VENV)/docs.stamp: requirements/docs.txt requirements/constraints.txt | $(VENV)/dev.stamp

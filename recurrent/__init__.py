@@ -77,6 +77,7 @@ from recurrent.registry import CELLS, INITIALIZERS
 from recurrent.solvers.associative import Associative
 from recurrent.solvers.auto import AUTO
 from recurrent.solvers.checkpointed import Checkpointed
+from recurrent.solvers.fused.solver import Fused
 from recurrent.solvers.newton.solver import Newton, Report
 from recurrent.solvers.sequential import Sequential
 from recurrent.streaming import Stream, stream
@@ -142,6 +143,7 @@ __all__ = [
     "FastRNN",
     "FastWeights",
     "FullCapacityURNN",
+    "Fused",
     "GRUDInput",
     "GersBlock",
     "HS97LongLag",

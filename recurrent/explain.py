@@ -13,6 +13,7 @@ from recurrent.solvers.associative import Associative
 from recurrent.solvers.auto import AUTO, Auto
 from recurrent.solvers.base import Solver
 from recurrent.solvers.checkpointed import Checkpointed
+from recurrent.solvers.fused.solver import Fused
 from recurrent.solvers.newton.solver import Newton, Report
 from recurrent.solvers.sequential import Sequential
 from recurrent.unroll import pose, unroll
@@ -22,6 +23,7 @@ __all__ = ["explain", "refusal", "solve_report"]
 SOLVERS = (
     Sequential(),
     Sequential(projection=None),
+    Fused(),
     Checkpointed(),
     Associative(),
     Newton(),

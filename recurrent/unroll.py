@@ -11,11 +11,14 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from recurrent import arrays
 from recurrent.arrays import Key
-from recurrent.cell import Cell, Layer, Noisy
+from recurrent.cell import Cell, Layer, Noisy, Unsupported
 from recurrent.solvers.auto import AUTO
 from recurrent.solvers.base import Problem, Solver
 
 __all__ = ["mask_from_lengths", "pose", "unroll"]
+
+# JAX has no type of error for this, and no way to ask beforehand
+FORWARD_MODE = "forward-mode autodiff (jvp) to a custom_vjp function"
 
 
 def unroll(
@@ -50,7 +53,7 @@ def unroll(
 
     Raises:
         ValueError: an argument's shape or dtype is not as described.
-        Unsupported: the solver has no method of its own for this cell.
+        Unsupported: the solver has no method of its own for this cell, or for a forward-mode derivative.
 
     >>> import recurrent as rec
     >>> cell = rec.LSTM(input_size=10, hidden_size=128)
@@ -60,7 +63,13 @@ def unroll(
     """
     _check_values(cell, solver)
     run = _unrolled if _is_traced() else _compiled
-    return run(cell, bool(reverse), solver, params, xs, state, mask, reset, key)
+    try:
+        return run(cell, bool(reverse), solver, params, xs, state, mask, reset, key)
+    except TypeError as error:
+        if FORWARD_MODE not in str(error):
+            raise
+        reason = "it has no forward-mode derivative (jax.jvp, jax.jacfwd); take solver=Sequential()"
+        raise Unsupported(solver, cell, reason) from error
 
 
 def _is_traced() -> bool:

@@ -12,6 +12,7 @@ from experiments.models.cell_with_readout import with_readout
 SOLVERS = {
     "auto": rec.AUTO,
     "sequential": rec.Sequential(),
+    "fused": rec.Fused(),
     "checkpointed": rec.Checkpointed(),
     "associative": rec.Associative(),
 }

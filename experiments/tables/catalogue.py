@@ -23,6 +23,7 @@ MODELS = Path(experiments.__file__).parent / "published" / "models.toml"
 HEAD = ("cell", "source", "what sets it apart", "parameters", "state", "linear form", "solvers")
 SOLVERS = {
     "S": rec.Sequential(),
+    "F": rec.Fused(),
     "C": rec.Checkpointed(),
     "A": rec.Associative(),
     "N": rec.Newton(),

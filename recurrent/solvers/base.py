@@ -5,6 +5,7 @@ that solvers need not know about (direction, noise, checks), so that they all so
 """
 
 import abc
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from jaxtyping import Array, Bool, PyTree
 from recurrent import arrays, sizes
 from recurrent.cell import Cell, Noisy, Unsupported
 
-__all__ = ["Problem", "Solver", "by_segments", "check_known", "check_length"]
+__all__ = ["Problem", "Solver", "by_segments", "check_known", "check_length", "divisor_near"]
 
 
 class Problem(NamedTuple):
@@ -126,3 +127,10 @@ def check_known(solver: Solver, problem: Problem) -> None:
             problem.cell,
             f"the length {problem.num_steps} is a symbol of jax.export; take Sequential()",
         )
+
+
+def divisor_near(length: int, target: float | int) -> int:
+    """The divisor of ``length`` nearest to ``target``, within a factor of 2; ``target`` where there is none."""
+    near = max(1, round(target))
+    divisors = [size for size in range(max(1, near // 2), 2 * near + 1) if length and length % size == 0]
+    return min(divisors, key=lambda size: abs(math.log(size / near)), default=near)

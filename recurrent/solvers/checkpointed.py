@@ -7,13 +7,15 @@ import jax
 from jaxtyping import PyTree
 
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_known, check_length
+from recurrent.solvers.base import Problem, Run, Solver, by_segments, check_known, check_length, divisor_near
+from recurrent.solvers.sequential import Sequential
 
 __all__ = ["Checkpointed"]
 
 
 # Up to here √T segments of √T steps; beyond, the states at their starts are too many to keep as well.
 TWO_LEVELS = 65_536
+STEP_BY_STEP = Sequential()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +24,17 @@ class Checkpointed(Solver):
 
     The gradient needs O(T / segment + segment) memory and one more forward pass. ``segment`` None: the length nearest
     to √T that divides T, or √T where none is near; above 65,536 steps two levels, segments of T^⅔ steps cut into
-    segments of T^⅓. A tuple gives the lengths of any number of levels, the longest first.
+    segments of T^⅓. A tuple gives the lengths of any number of levels, the longest first. ``inside`` runs the shortest
+    segments: `Sequential`, or `Fused`, which keeps less and is faster within them.
     """
 
     segment: Size | tuple[Size, ...] | None = None
+    inside: Solver = STEP_BY_STEP
+
+    def __repr__(self) -> str:
+        """As of a dataclass; ``inside`` is left out where it is the default."""
+        inside = "" if self.inside == STEP_BY_STEP else f", inside={self.inside}"
+        return f"Checkpointed(segment={self.segment}{inside})"
 
     def __post_init__(self) -> None:
         """ValueError unless every segment has at least 1 step and fits into the one around it."""
@@ -45,27 +54,27 @@ class Checkpointed(Solver):
         if self.segment is not None:
             return (self.segment,)
         if num_steps <= TWO_LEVELS:
-            return (_divisor_near(num_steps, math.sqrt(num_steps)),)
-        outer = _divisor_near(num_steps, num_steps ** (2 / 3))
-        return outer, _divisor_near(outer, math.sqrt(outer))
+            return (divisor_near(num_steps, math.sqrt(num_steps)),)
+        outer = divisor_near(num_steps, num_steps ** (2 / 3))
+        return outer, divisor_near(outer, math.sqrt(outer))
 
     def solve(self, problem: Problem) -> tuple[PyTree, PyTree]:
         """``(final_state, ys)`` by scans over segments, each computed again when its gradient is due."""
         check_known(self, problem)
         segments = self.segments(problem.num_steps)
         check_length("segment", segments[0], problem.num_steps)
-        return _checkpointed(problem, segments)(problem.state, problem.over_time())
+        return _checkpointed(problem, segments, self.inside)(problem.state, problem.over_time())
 
 
-def _checkpointed(problem: Problem, segments: tuple[int, ...]) -> Run:
+def _checkpointed(problem: Problem, segments: tuple[int, ...], inside: Solver) -> Run:
     """A run over any number of steps that keeps the states at the starts of segments, level by level."""
 
     def plain(state: PyTree, steps: PyTree) -> tuple[PyTree, PyTree]:
-        return jax.lax.scan(problem.step, state, steps)
+        return inside.solve(problem.at(steps, state))
 
     if not segments:
         return plain
-    inner = _checkpointed(problem, segments[1:])
+    inner = _checkpointed(problem, segments[1:], inside)
 
     def run(state: PyTree, steps: PyTree) -> tuple[PyTree, PyTree]:
         # a scanned body cannot be merged with its own recomputation, so the barrier against that is not needed
@@ -73,10 +82,3 @@ def _checkpointed(problem: Problem, segments: tuple[int, ...]) -> Run:
         return by_segments(scanned, state, steps, segments[0], rest=jax.checkpoint(inner))
 
     return run
-
-
-def _divisor_near(length: int, target: float) -> int:
-    """The divisor of ``length`` nearest to ``target``, within a factor of 2; ``target`` where there is none."""
-    near = max(1, round(target))
-    divisors = [size for size in range(max(1, near // 2), 2 * near + 1) if length and length % size == 0]
-    return min(divisors, key=lambda size: abs(math.log(size / near)), default=near)

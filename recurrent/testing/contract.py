@@ -21,6 +21,7 @@ from recurrent import arrays
 from recurrent.cell import Cell, Layer, Noisy, Unsupported
 from recurrent.solvers.associative import Associative
 from recurrent.solvers.checkpointed import Checkpointed
+from recurrent.solvers.fused.solver import Fused
 from recurrent.solvers.newton.solver import Newton
 from recurrent.solvers.sequential import Sequential
 from recurrent.testing.clauses import BrokenContract, Judge, check_reference, check_sequential, check_solver
@@ -50,6 +51,8 @@ SOLVERS = (
     Associative(),
     Associative(4),
     Newton(4),
+    Fused(),
+    Fused(4),
 )
 
 

@@ -114,16 +114,19 @@ def test_state_gradients_and_streams_are_compiled_once(compilations):
     assert not compilations
 
 
-def test_within_a_program_of_the_users_nothing_is_nested():
+@pytest.mark.parametrize(
+    ("solver", "loop"), [(rec.Sequential(), "scan"), (rec.Fused(), "custom_vjp_call")], ids=str
+)
+def test_within_a_program_of_the_users_nothing_is_nested(solver, loop):
     """The program is the cell's steps alone; the numbers are those of a call outside, bit by bit."""
     params, xs = LSTM.init(jax.random.key(0)), jax.random.normal(jax.random.key(1), (5, 2, 3))
 
     def run(params, xs):
-        return rec.unroll(LSTM, params, xs, mask=MASK, reset=RESET)
+        return rec.unroll(LSTM, params, xs, mask=MASK, reset=RESET, solver=solver)
 
     program = jax.make_jaxpr(run)(params, xs)
     primitives = [equation.primitive.name for equation in program.eqns]
-    assert "scan" in primitives
+    assert loop in primitives
     assert not {"jit", "pjit"} & set(primitives)
     jax.tree.map(np.testing.assert_array_equal, run(params, xs), jax.jit(run)(params, xs))
 

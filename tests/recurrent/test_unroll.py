@@ -26,7 +26,7 @@ def test_no_steps_and_one_step(name, solver):
     cell = AWKWARD[name]
     params = cell.init(jax.random.key(0))
     start, _ = rec.unroll(cell, params, inputs(3))
-    refusing = rec.Sequential, rec.Checkpointed, rec.Associative
+    refusing = rec.Sequential, rec.Checkpointed, rec.Associative, rec.Fused
     for options in ({}, {"reverse": True}):
         state, ys = rec.unroll(cell, params, inputs(0), state=start, solver=solver, **options)
         assert ys.shape == (0, 2, *cell.output_shape)

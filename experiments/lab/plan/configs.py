@@ -120,7 +120,7 @@ class Config:
     """Seed of the validation and test sequences, the same for all networks and cells."""
     select: Literal["last", "validation"] = "last"
     """Parameters that are tested: the last, or those of the lowest validation loss."""
-    solver: Literal["auto", "sequential", "checkpointed", "associative"] = "auto"
+    solver: Literal["auto", "sequential", "fused", "checkpointed", "associative"] = "auto"
     """Solver of the recurrence: a way to compute it; all give the same numbers."""
     start_from: str = ""
     """Folder of a run whose networks this one starts from, network i from network i; empty: from new parameters."""

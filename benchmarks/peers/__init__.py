@@ -1,0 +1,1 @@
+"""The other libraries that `benchmarks.speed` measures, each behind the same few functions."""

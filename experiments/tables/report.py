@@ -13,7 +13,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment, names
 from experiments.lab.storage import folders
-from experiments.tables import catalogue, measured, ways
+from experiments.tables import catalogue, measured, speed, ways
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +96,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "experiments": experiments_table,
     "results": results_table,
     **ways.TABLES,
+    **speed.TABLES,
     **measured.TABLES,
 }
 

@@ -72,6 +72,7 @@ def saving(compile_once, tmp_path_factory):
     return out / "elman"
 
 
+@pytest.mark.medium
 def test_kills_in_start_up_in_training_and_in_a_save_lose_nothing(saving, cache, tmp_path):
     out = tmp_path / "out"
     place = out / "elman"

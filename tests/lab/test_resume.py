@@ -91,6 +91,7 @@ def test_more_updates_continue_to_what_an_unbroken_run_has(first, unbroken, tmp_
     assert [row["updates to solve"] for row in table] == ["- -"]
 
 
+@pytest.mark.medium
 def test_an_irregular_end_is_evaluated_and_its_best_parameters_are_kept(tmp_path):
     out = tmp_path / "out"
     flags = ("--select", "validation", "--num-updates")

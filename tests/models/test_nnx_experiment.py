@@ -108,6 +108,7 @@ def test_it_trains_resumes_and_opens_like_an_experiment_of_ours(file, tmp_path):
     assert list(frame["test_accuracy"]) == summary(place)["test"]["accuracy"]["seeds"]
 
 
+@pytest.mark.medium
 def test_its_grids_and_its_mistakes_are_like_those_of_ours(file, tmp_path):
     out = tmp_path / "out"
     assert command(file, "smoke", "--num-steps", "5", "8", "--out", out).code == 0

@@ -39,6 +39,7 @@ def test_two_levels_of_checkpoints_for_a_million_steps():
     assert two < one / 3
 
 
+@pytest.mark.medium
 def test_a_chunked_scan_is_bounded_by_its_chunk():
     cell = rec.LRU(2, 16)
     short, long = (temporaries(cell, rec.Associative(25), steps, 1) for steps in (250, 2_500))

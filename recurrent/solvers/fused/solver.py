@@ -50,7 +50,8 @@ class Fused(Solver):
         """``(final_state, ys)`` by a scan with a derivative of its own.
 
         Raises:
-            Unsupported: no step multiplies by a weight.
+            Unsupported: no product with a weight is found in a step, or only within a part that is differentiated in
+                its own way, such as one under `jax.checkpoint`.
         """
         check_length("chunk", self.chunk, problem.num_steps)
         if self.chunk is not None:
@@ -72,7 +73,7 @@ class Fused(Solver):
         closed = activations.joined(programs.flat(one_step, fixed, state, now))
         step = products.cut(closed.jaxpr, len(fixed))
         if not step.products:
-            raise Unsupported(self, problem.cell, "its step multiplies by no weight")
+            raise Unsupported(self, problem.cell, "no product with a weight is found in its step")
         env = dict(zip(step.jaxpr.constvars, closed.consts, strict=True))
         env |= dict(zip(step.jaxpr.invars, fixed, strict=False))
         programs.evaluate(step.fixed, env)

@@ -82,7 +82,9 @@ def assert_equal(found, expected, tolerance=1e-12):
         np.testing.assert_allclose(other, value, rtol=tolerance, atol=tolerance, err_msg=str(path))
 
 
-@pytest.mark.parametrize("solver", FUSED, ids=str)
+@pytest.mark.parametrize(
+    "solver", [FUSED[1], *(pytest.param(way, marks=pytest.mark.medium) for way in FUSED[::2])], ids=str
+)
 def test_a_step_may_come_to_its_products_in_any_way(solver):
     with jax.enable_x64(True):
         cell = Odd()
@@ -98,6 +100,7 @@ def test_a_step_may_come_to_its_products_in_any_way(solver):
         assert_equal(found, expected)
 
 
+@pytest.mark.medium
 def test_derivatives_of_derivatives():
     with jax.enable_x64(True):
         cell = rec.LSTM(2, 2)
@@ -178,6 +181,7 @@ def test_segments_may_go_by_it():
     assert str(rec.Checkpointed(8, rec.Fused())) == "Checkpointed(segment=8, inside=Fused(chunk=None))"
 
 
+@pytest.mark.medium
 def test_networks_side_by_side_are_the_networks_one_by_one():
     xs = inputs(40)
     params = jax.vmap(LSTM.init)(jax.random.split(jax.random.key(0), 3))
@@ -217,6 +221,6 @@ def test_a_step_that_multiplies_by_no_weight_is_refused():
         def next_state(self, weights, state, u):
             return OddState(jnp.tanh(weights.h * state.h) + u)
 
-    assert rec.refusal(Leaky(), rec.Fused()) == "its step multiplies by no weight"
+    assert rec.refusal(Leaky(), rec.Fused()) == "no product with a weight is found in its step"
     with pytest.raises(ValueError, match="chunk: expected at most 5"):
         rec.unroll(LSTM, LSTM.init(jax.random.key(0)), inputs(5), solver=rec.Fused(6))

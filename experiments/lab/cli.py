@@ -20,7 +20,7 @@ from experiments.lab.training.driver import Observer, nobody
 EPILOGUE = """
 flags of every experiment:
   --cell NAME [NAME ...]   cells, a run each: a name, a name with options such as 'lstm(forget_bias=5)',
-                           or my_module:MyCell (default: {cells})
+                           my_module:MyCell or path/my_module.py:MyCell (default: {cells})
   --out DIR                folder of the table, the pictures and one folder a run; the same command on the
                            same folder goes on where it stopped (default: runs/{name}/<preset>-<hash>)
   --plan                   print the runs with their estimated minutes, and train nothing

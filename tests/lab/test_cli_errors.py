@@ -93,9 +93,11 @@ CELLS = {
     "'lstm(forget_bias=1, forget_bias=2)'": "expected options such as (forget_bias=5), each once",
     "'lstm(forget_bias={1})'": "expected options such as (forget_bias=5), each once",
     "'lstm(forget_bias=1e999)'": "expected options such as (forget_bias=5), each once",
-    "no_such_module:Cell": "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'",
+    "no_such_module:Cell": "cannot import no_such_module: ModuleNotFoundError: No module named "
+    "'no_such_module' (give the path of its file, stand in its folder, or set PYTHONPATH)",
     "raises:Cell": "cannot import raises: ZeroDivisionError: division by zero",
     "leaves:Cell": "cannot import leaves: SystemExit: 3",
+    "nowhere.py:Cell": "nowhere.py: there is no such file",
     "misspelt:Cell": "cannot import misspelt: SyntaxError: ",
     "cells:Cel": "cells has no Cel; did you mean Cell?",
     "cells:number": "cells has no number",

@@ -89,6 +89,22 @@ def test_a_metric_of_ones_own_is_a_function_in_the_module(tmp_path):
     assert float(right) / 64 == pytest.approx(found, abs=1e-6) and 0 < found < 1
 
 
+def test_a_cell_by_the_path_of_its_file_goes_on_and_is_opened_again(tmp_path):
+    file, out = tmp_path / "own_cell.py", tmp_path / "out"
+    file.write_text("import recurrent as rec\nclass Mine(rec.Elman):\n    pass\n")
+    words = ("run", "adding_problem", "smoke", "--no-progress", "--out", out, "--num-updates", "20")
+    assert packaged(*words, "--cell", f"{file}:Mine").code == 0
+    assert json.loads((out / "own_cell-Mine" / "config.json").read_text())["config"]["cell"][
+        "source_path"
+    ] == str(file)
+    for spelling in (f"{file}:Mine", "own_cell:Mine"):  # the folder of the file is on the path now
+        again = packaged(*words, "--cell", spelling)
+        assert again.code == 0 and "own_cell:Mine: finished already, 20 updates" in again.out
+    sys.path.remove(str(tmp_path))
+    del sys.modules["own_cell"]
+    assert type(lab.open_run(out).model.cell).__module__ == "own_cell"
+
+
 @pytest.mark.medium
 def test_a_script_runs_itself_and_another_process_opens_what_it_left(cache, tmp_path):
     """The class of a script stands in ``__main__``; what is stored is the name under which it is imported again."""

@@ -127,7 +127,9 @@ def load_file(path: Path) -> Experiment:
     """
     given, path = path, path.resolve()
     if not path.is_file():
-        hint = nearest(path.name, sorted(other.name for other in path.parent.glob("*.py")))
+        # of the stems: the suffix, which all share, would make any two names alike
+        stems = sorted(other.stem for other in path.parent.glob("*.py"))
+        hint = nearest(path.stem, stems, 0.7).replace("?", ".py?")
         raise Fault(f"experiment {given}: there is no such file{hint}")
     inside = Path(experiments.__path__[0]).resolve()
     if path.is_relative_to(inside):

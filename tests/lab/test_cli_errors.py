@@ -76,8 +76,9 @@ FLAGS = {
     "--variant hs97 --num-steps 19": "--num-steps: expected at least 20 for adding (hs97), got 19",
 }
 CELLS = {
-    "lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
-    "elman lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
+    "lstn": "unknown cell 'lstn'; did you mean lstm? (python -m experiments cells lists them, or module:Class)",
+    "elman lstn": "unknown cell 'lstn'; did you mean lstm? (python -m experiments cells",
+    "xyzzy": "unknown cell 'xyzzy' (known: elman, ",
     "elman elman": "elman is given twice",
     "lstm 'lstm(forget_bias=1.0)'": "lstm is given twice",
     "'lstm(forget_bais=5)'": "lstm has no option 'forget_bais'; did you mean forget_bias? (its options: ",

@@ -149,9 +149,8 @@ def builder(spec: CellSpec) -> Builder:
     if not spec.is_foreign:
         if spec.name not in rec.CELLS:
             hint = _of_file(spec.name) or nearest(spec.name, rec.CELLS)
-            raise Fault(
-                f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)"
-            )
+            known = "python -m experiments cells lists them" if hint else f"known: {', '.join(rec.CELLS)}"
+            raise Fault(f"--cell: unknown cell {spec.name!r}{hint} ({known}, or module:Class)")
         return rec.CELLS[spec.name]
     return foreign.load("--cell", spec.name, spec.source_path)
 

@@ -27,6 +27,22 @@ def test_the_list_has_question_command_and_minutes_of_each():
         plural = "" if experiment.minutes == 1 else "s"
         assert f"{experiment.command}    ({experiment.minutes:g} minute{plural} on two cores)" in listed.out
         assert experiment.question in " ".join(listed.out.split())
+    last = listed.out.splitlines()[-1]
+    assert all(word in last for word in ("run", "cells", "compare", "status", "--help"))
+
+
+@pytest.mark.parametrize("verb", ["list", "run", "cells", "compare", "status", "keep", "report"])
+def test_help_behind_a_command_is_about_that_command(verb):
+    for words in ([verb, "--help"], [verb, "-h"]):
+        shown = heard(lambda words=words: main(words))
+        assert (shown.code, shown.err) == (0, "")
+        first, *rest = shown.out.splitlines()
+        assert first.startswith(f"usage: python -m experiments {verb}") and rest[-1].endswith(
+            "python -m experiments --help"
+        )
+    assert "one experiment, or one of your own" in heard(lambda: main(["run", "--help"])).out
+    assert "--csv FILE" in heard(lambda: main(["compare", "--help"])).out
+    assert "--hidden-size" in heard(lambda: main(["run", "adding_problem", "--help"])).out
 
 
 @pytest.mark.parametrize("name", names())

@@ -101,6 +101,9 @@ def _train(request: Request, asked: dict[str, Any], observe: Observer) -> int:
     ended = [one.summary for one in runs if one.summary]
     if ended:
         print(f"\n{summaries.render(summaries.table(ended))}\n\nin {planned.out}")
+        pictures = sorted(map(str, planned.out.glob("*.png")))
+        if pictures:
+            print(f"pictures: {', '.join(pictures)}")
     code = exit_code(runs)
     for fault in failures:
         print(f"error: {fault}", file=sys.stderr)

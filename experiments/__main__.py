@@ -18,7 +18,7 @@ import textwrap
 from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cli, compare, status
+from experiments.lab import arguments, cli, compare, status
 from experiments.lab.plan.finding import find, load_experiment, names
 from experiments.tables import catalogue, report
 
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     """The command line of the package."""
     verb, *rest = argv or ["list"]
     if verb in ("-h", "--help"):
-        print(__doc__)
+        print(arguments.plain(str(__doc__)))
         return 0
     if verb in VERBS and rest and rest[0] in ("-h", "--help"):
         print(help_of(verb))

@@ -176,6 +176,5 @@ def help_text(experiment: Experiment) -> str:
         cells=" ".join(experiment.cells), name=experiment.name, command=experiment.command
     )
     words = " | ".join([*experiment.presets, *all_verbs(experiment)])
-    return (
-        f"usage: {experiment.command} [{words}] [flags]\n\n{experiment.doc.strip()}\n\n{options}\n{epilogue}"
-    )
+    about = arguments.plain(experiment.doc.strip())
+    return f"usage: {experiment.command} [{words}] [flags]\n\n{about}\n\n{options}\n{epilogue}"

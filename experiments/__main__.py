@@ -12,14 +12,18 @@ usage: python -m experiments [COMMAND ...]
   report                 make the tables of README and docs anew from code and results
 """
 
+import re
 import sys
 import textwrap
 from pathlib import Path
 
 from experiments.errors import Fault, guarded, nearest
-from experiments.lab import cli, compare, status
+from experiments.lab import arguments, cli, compare, status
 from experiments.lab.plan.finding import find, load_experiment, names
 from experiments.tables import catalogue, report
+
+VERBS = ("list", "run", "cells", "compare", "status", "keep", "report")
+OTHERS = "more commands: run NAME or FILE.py, cells, compare, status; python -m experiments --help says what each does"
 
 
 def listing() -> str:
@@ -29,7 +33,24 @@ def listing() -> str:
         experiment = load_experiment(name)
         question = textwrap.indent(textwrap.fill(experiment.question, 96), "    ")
         parts.append(f"{experiment.command}    ({minutes(experiment.minutes)} on two cores)\n{question}")
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, OTHERS])
+
+
+def help_of(verb: str) -> str:
+    """The lines of one command in the help of the package.
+
+    >>> print(help_of("status"))
+    usage: python -m experiments status DIR
+    <BLANKLINE>
+    how far each run below DIR is, how fast, and when it will end
+    <BLANKLINE>
+    all commands: python -m experiments --help
+    """
+    found = re.search(rf"^  {verb}\b(.*?)  +(\S.*(?:\n {{6,}}.*)*)", str(__doc__), re.MULTILINE)
+    assert found is not None, verb
+    about = "\n".join(line.strip() for line in found[2].splitlines())
+    usage = f"usage: python -m experiments {verb}{found[1]}".rstrip()
+    return f"{usage}\n\n{about}\n\nall commands: python -m experiments --help"
 
 
 def minutes(count: float) -> str:
@@ -45,7 +66,10 @@ def main(argv: list[str]) -> int:
     """The command line of the package."""
     verb, *rest = argv or ["list"]
     if verb in ("-h", "--help"):
-        print(__doc__)
+        print(arguments.plain(str(__doc__)))
+        return 0
+    if verb in VERBS and rest and rest[0] in ("-h", "--help"):
+        print(help_of(verb))
         return 0
     if verb in ("list", "report") and rest:
         raise Fault(f"{verb}: unknown argument {rest[0]}")
@@ -76,9 +100,8 @@ def main(argv: list[str]) -> int:
     if verb == "report":
         print(*report.write(), sep="\n")
         return 0
-    known = ("list", "run", "cells", "compare", "status", "keep", "report")
-    hint = nearest(verb, [*known, *(f"run {name}" for name in names())])
-    raise Fault(f"unknown command {verb!r}{hint} (known: {', '.join(known)})")
+    hint = nearest(verb, [*VERBS, *(f"run {name}" for name in names())])
+    raise Fault(f"unknown command {verb!r}{hint} (known: {', '.join(VERBS)})")
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ class Fault(Exception):
         self.code = code
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean lstm?`` for the closest known name, or the empty string.
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """``; did you mean lstm?`` for the closest known name, or the empty string where none is as near as ``cutoff``.
 
     >>> nearest("lstn", ["lstm", "gru"])
     '; did you mean lstm?'
     """
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {close[0]}?" if close else ""
 
 

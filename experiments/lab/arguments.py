@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ SHORT = {
     for flag in flags
 }
 """What people call flags elsewhere, where another flag is spelled more alike."""
+
+WIDTH = 100  # characters of a line of help
 
 COMPLAINTS = {
     r"no type matching \{None\}\|FLOAT could .*? from \[('.*?')\]\..*": r"expected a number or None, got \1",
@@ -175,7 +178,7 @@ def _is_optional(hint: Any) -> bool:
 
 @contextlib.contextmanager
 def _wide() -> Iterator[None]:
-    """A terminal so wide that tyro breaks no line of its complaint."""
+    """A terminal so wide that tyro breaks no line."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "2000"
     try:
@@ -223,6 +226,46 @@ def flag_help(kind: type[Config], default: Config, command: str) -> str:
     import tyro
 
     shown = io.StringIO()
-    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit), _wide():
         tyro.cli(kind, args=["--help"], default=default, prog=command)
-    return shown.getvalue().partition("\n\n")[2].strip()
+    return "\n".join(_set(shown.getvalue().partition("\n\n")[2].strip()))
+
+
+def _set(text: str) -> Iterator[str]:
+    """Help in lines of `WIDTH`: what its source breaks is one paragraph, and what is for other readers is left out."""
+    paragraphs, is_example = [""], False
+    for line in map(str.rstrip, plain(text).splitlines()):
+        is_rule = re.fullmatch(r" *-{3,}", line) is not None
+        is_example = not is_rule and (line.lstrip().startswith(">>>") or (is_example and line != ""))
+        before, indent = paragraphs[-1], len(line) - len(line.lstrip())
+        if is_example or line == before == "":
+            continue
+        if is_rule:
+            if before == "":
+                paragraphs.pop()
+            paragraphs.append(f" {'-' * (WIDTH - 2)}")
+        elif not re.match(r" +-", line) and before.strip(" -") and indent > 1 and _indent(before) == indent:
+            paragraphs[-1] += f" {line.strip()}"
+        else:
+            paragraphs.append(line)
+    for paragraph in paragraphs[1:]:
+        after = " " * _indent(paragraph)
+        lines = textwrap.wrap(
+            paragraph, WIDTH, subsequent_indent=after, break_on_hyphens=False, break_long_words=False
+        )
+        yield from lines or [""]
+
+
+def _indent(paragraph: str) -> int:
+    """Where the words of a paragraph begin: behind the name of a flag, or at its first word."""
+    named = re.match(r"  -.*?\S {2,}(?=\S)", paragraph)
+    return named.end() if named else len(paragraph) - len(paragraph.lstrip())
+
+
+def plain(text: str) -> str:
+    """A docstring for a terminal: without rST's double backticks.
+
+    >>> plain("marks in ``mask``")
+    'marks in mask'
+    """
+    return text.replace("``", "")

@@ -20,7 +20,7 @@ from experiments.lab.training.driver import Observer, nobody
 EPILOGUE = """
 flags of every experiment:
   --cell NAME [NAME ...]   cells, a run each: a name, a name with options such as 'lstm(forget_bias=5)',
-                           or my_module:MyCell (default: {cells})
+                           my_module:MyCell or path/my_module.py:MyCell (default: {cells})
   --out DIR                folder of the table, the pictures and one folder a run; the same command on the
                            same folder goes on where it stopped (default: runs/{name}/<preset>-<hash>)
   --plan                   print the runs with their estimated minutes, and train nothing
@@ -101,6 +101,9 @@ def _train(request: Request, asked: dict[str, Any], observe: Observer) -> int:
     ended = [one.summary for one in runs if one.summary]
     if ended:
         print(f"\n{summaries.render(summaries.table(ended))}\n\nin {planned.out}")
+        pictures = sorted(map(str, planned.out.glob("*.png")))
+        if pictures:
+            print(f"pictures: {', '.join(pictures)}")
     code = exit_code(runs)
     for fault in failures:
         print(f"error: {fault}", file=sys.stderr)
@@ -173,6 +176,5 @@ def help_text(experiment: Experiment) -> str:
         cells=" ".join(experiment.cells), name=experiment.name, command=experiment.command
     )
     words = " | ".join([*experiment.presets, *all_verbs(experiment)])
-    return (
-        f"usage: {experiment.command} [{words}] [flags]\n\n{experiment.doc.strip()}\n\n{options}\n{epilogue}"
-    )
+    about = arguments.plain(experiment.doc.strip())
+    return f"usage: {experiment.command} [{words}] [flags]\n\n{about}\n\n{options}\n{epilogue}"

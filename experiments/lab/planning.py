@@ -117,10 +117,11 @@ def plan(
     check_shapes(job)
     check_rest(job)
     solver, notes = None, ()
+    changed = _changed_source(place, experiment)
     if stored is not None:
         then = stored.resolved
         found = compare(then.machine, machine, on_this_machine=on_this_machine)
-        notes = tuple(dict.fromkeys([*then.notes, *found, *_changed_source(stored, experiment, place.label)]))
+        notes = tuple(dict.fromkeys([*then.notes, *found, *changed]))
         if all(getattr(then.machine, name) == getattr(machine, name) for name in DECISIVE):
             solver, mapping = then.solver, then.seed_mapping
     if solver is None:
@@ -129,12 +130,16 @@ def plan(
     return dataclasses.replace(job, parts=solving.use(parts, solver), resolved=resolved)
 
 
-def _changed_source(stored: folders.Stored, experiment: Experiment, label: str) -> list[str]:
+def _changed_source(place: Place, experiment: Experiment) -> list[str]:
     """A note, also warned of, where the file of an experiment of one's own is not the one that started the run."""
-    if stored.source_sha256 in (None, experiment.source_sha256):
+    if place.stored is None or place.stored.source_sha256 in (None, experiment.source_sha256):
         return []
     note = f"{experiment.source} has changed"
-    print(f"warning: {label}: {note} since the run was started: it may go on as another one", file=sys.stderr)
+    so = "its numbers are those of the earlier file" if place.ended else "it may go on as another one"
+    print(
+        f"warning: {place.label}: {note} since the run was started: {so}; another --out starts anew",
+        file=sys.stderr,
+    )
     return [note]
 
 

@@ -54,11 +54,13 @@ def to_numpy(name: str, value: Any) -> np.ndarray:
 
 
 def below(prefix: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What begins with ``prefix``, without it; ValueError where nothing does."""
+    """What begins with ``prefix``, without it; ValueError where nothing does, or where a dot follows it."""
     found = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
     if prefix and not found:
         others = sorted({name.rpartition(".")[0] + "." for name in given})
         raise ValueError(f"prefix: no tensor begins with {prefix!r}; there are {', '.join(others[:5])}")
+    if prefix and any(name.startswith(".") for name in found):
+        raise ValueError(f"prefix: expected {prefix + '.'!r}, with its dot, got {prefix!r}")
     return found
 
 

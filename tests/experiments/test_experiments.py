@@ -1,5 +1,6 @@
 """Every experiment: what it declares, its help, its smoke preset; and a stranger's cell beside ours."""
 
+import itertools
 import json
 import re
 import sys
@@ -10,7 +11,7 @@ from lab_runs import heard, run, summary
 
 import recurrent as rec
 from experiments.__main__ import main
-from experiments.lab import cli
+from experiments.lab import arguments, cli
 from experiments.lab.plan import configs
 from experiments.lab.plan.experiment import section
 from experiments.lab.plan.finding import load_experiment, names
@@ -27,6 +28,22 @@ def test_the_list_has_question_command_and_minutes_of_each():
         plural = "" if experiment.minutes == 1 else "s"
         assert f"{experiment.command}    ({experiment.minutes:g} minute{plural} on two cores)" in listed.out
         assert experiment.question in " ".join(listed.out.split())
+    last = listed.out.splitlines()[-1]
+    assert all(word in last for word in ("run", "cells", "compare", "status", "--help"))
+
+
+@pytest.mark.parametrize("verb", ["list", "run", "cells", "compare", "status", "keep", "report"])
+def test_help_behind_a_command_is_about_that_command(verb):
+    for words in ([verb, "--help"], [verb, "-h"]):
+        shown = heard(lambda words=words: main(words))
+        assert (shown.code, shown.err) == (0, "")
+        first, *rest = shown.out.splitlines()
+        assert first.startswith(f"usage: python -m experiments {verb}") and rest[-1].endswith(
+            "python -m experiments --help"
+        )
+    assert "one experiment, or one of your own" in heard(lambda: main(["run", "--help"])).out
+    assert "--csv FILE" in heard(lambda: main(["compare", "--help"])).out
+    assert "--hidden-size" in heard(lambda: main(["run", "adding_problem", "--help"])).out
 
 
 @pytest.mark.parametrize("name", names())
@@ -53,8 +70,18 @@ def test_help_shows_every_flag_with_its_meaning_and_default(name):
         if name != "cell":
             flag = f"--{name.replace('_', '-')}"
             assert re.search(rf"{flag} [^│]*│?.*?\(default: {re.escape(str(default))}", words), flag
+    assert "``" not in shown.out and ">>>" not in shown.out and "\n\n\n" not in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 120
     for flag in ("--cell", "--out", "--plan", "--device", "--on-this-machine", "--no-progress"):
         assert flag in words
+
+
+def test_help_breaks_a_sentence_only_where_a_line_is_full():
+    shown = heard(lambda: cli.main(load_experiment("adding_problem"), ["--help"])).out.splitlines()
+    (first,) = (index for index, line in enumerate(shown) if line.startswith("  --gradient"))
+    last = next(index for index in range(first, len(shown)) if shown[index].endswith("(default: bptt)"))
+    for line, following in itertools.pairwise(shown[first : last + 1]):
+        assert len(line) + 1 + len(following.split()[0]) > arguments.WIDTH
 
 
 @pytest.mark.medium

@@ -76,8 +76,9 @@ FLAGS = {
     "--variant hs97 --num-steps 19": "--num-steps: expected at least 20 for adding (hs97), got 19",
 }
 CELLS = {
-    "lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
-    "elman lstn": "unknown cell 'lstn'; did you mean lstm? (known: ",
+    "lstn": "unknown cell 'lstn'; did you mean lstm? (python -m experiments cells lists them, or module:Class)",
+    "elman lstn": "unknown cell 'lstn'; did you mean lstm? (python -m experiments cells",
+    "xyzzy": "unknown cell 'xyzzy' (known: elman, ",
     "elman elman": "elman is given twice",
     "lstm 'lstm(forget_bias=1.0)'": "lstm is given twice",
     "'lstm(forget_bais=5)'": "lstm has no option 'forget_bais'; did you mean forget_bias? (its options: ",
@@ -93,9 +94,11 @@ CELLS = {
     "'lstm(forget_bias=1, forget_bias=2)'": "expected options such as (forget_bias=5), each once",
     "'lstm(forget_bias={1})'": "expected options such as (forget_bias=5), each once",
     "'lstm(forget_bias=1e999)'": "expected options such as (forget_bias=5), each once",
-    "no_such_module:Cell": "cannot import no_such_module: ModuleNotFoundError: No module named 'no_such_module'",
+    "no_such_module:Cell": "cannot import no_such_module: ModuleNotFoundError: No module named "
+    "'no_such_module' (give the path of its file, stand in its folder, or set PYTHONPATH)",
     "raises:Cell": "cannot import raises: ZeroDivisionError: division by zero",
     "leaves:Cell": "cannot import leaves: SystemExit: 3",
+    "nowhere.py:Cell": "nowhere.py: there is no such file",
     "misspelt:Cell": "cannot import misspelt: SyntaxError: ",
     "cells:Cel": "cells has no Cel; did you mean Cell?",
     "cells:number": "cells has no number",

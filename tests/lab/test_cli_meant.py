@@ -26,6 +26,7 @@ MEANT = {
     "--cell lstm,gru": "--cell: expected one cell a word, got 'lstm,gru'; several stand behind one flag: lstm gru",
     "--cell 'lstm(forget_bias=1),gru'": "--cell: expected one cell a word, got 'lstm(forget_bias=1),gru'",
     "--cell leaky": "--cell: unknown cell 'leaky'; leaky.py is here: did you mean leaky:Leaky?",
+    "--cell leaky.py": "--cell: unknown cell 'leaky.py'; leaky.py is here: did you mean leaky.py:Leaky?",
     "--cell several": "--cell: unknown cell 'several'; several.py is here: name its class, as in several:MyCell",
     "--cell 'elman(recurrent_init=orthogonal)'": "--cell: expected options such as (forget_bias=5), each once, got "
     "'elman(recurrent_init=orthogonal)'; a text has quotes: recurrent_init='orthogonal'",

@@ -85,7 +85,9 @@ def test_a_run_that_fails_stops_no_other(whole, tmp_path, monkeypatch):
     assert (outcome.code, outcome.errors) == (1, ["elman learning_rate=0.005: the moon is full"])
     assert folders(tmp_path / "out") == sorted(set(NAMES) - {NAMES[1]})
     assert hashes(tmp_path / "out" / NAMES[3]) == hashes(whole / NAMES[3])
-    assert "gru" in outcome.out and "in " in outcome.out.splitlines()[-1]
+    out = tmp_path / "out"
+    assert "gru" in outcome.out
+    assert outcome.out.splitlines()[-2:] == [f"in {out}", f"pictures: {out / 'grid.png'}"]
 
 
 def test_from_python_a_grid_is_a_list_of_runs(whole):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from lab_runs import assert_refused, hashes, interrupted_at, rows, summary
+from lab_runs import assert_refused, digest, hashes, interrupted_at, rows, summary
 from own_experiment import OWN, other_process, packaged, smoke, written
 
 from experiments import lab
@@ -47,12 +47,25 @@ def test_the_same_command_goes_on_and_a_changed_file_is_told(tmp_path):
     path.write_text(path.read_text() + "# another remark\n")
     outcome = smoke(path, parts)
     assert outcome.code == 0
-    told = f"warning: elman: {path} has changed since the run was started: it may go on as another one"
-    assert outcome.notices == [told]
+    told = f"warning: elman: {path} has changed since the run was started: "
+    assert outcome.notices == [f"{told}it may go on as another one; another --out starts anew"]
     assert summary(parts / "elman")["notes"] == [f"{path} has changed"]
     assert hashes(parts / "elman") == hashes(whole / "elman")
     again = smoke(path, parts)
     assert again.code == 0 and "finished already, 20 updates" in again.out + again.err
+    assert again.notices == []
+
+
+def test_a_finished_run_of_a_changed_file_says_whose_numbers_it_shows(tmp_path):
+    path, out = written(tmp_path, "own_edited"), tmp_path / "out"
+    assert smoke(path, out).code == 0
+    before = digest(out)
+    path.write_text(path.read_text().replace("bits[0, :, 0].astype(int)", "1 - bits[0, :, 0].astype(int)"))
+    outcome = smoke(path, out)
+    assert outcome.code == 0 and "finished already, 20 updates" in outcome.out
+    told = f"warning: elman: {path} has changed since the run was started: "
+    assert outcome.notices == [f"{told}its numbers are those of the earlier file; another --out starts anew"]
+    assert digest(out) == before
 
 
 def test_a_metric_of_ones_own_is_a_function_in_the_module(tmp_path):
@@ -74,6 +87,22 @@ def test_a_metric_of_ones_own_is_a_function_in_the_module(tmp_path):
     right, count = sys.modules["own_measured"].surely_right(outputs, batch)
     assert (opened.task.num_batches("test", size), float(count)) == (1, 64)
     assert float(right) / 64 == pytest.approx(found, abs=1e-6) and 0 < found < 1
+
+
+def test_a_cell_by_the_path_of_its_file_goes_on_and_is_opened_again(tmp_path):
+    file, out = tmp_path / "own_cell.py", tmp_path / "out"
+    file.write_text("import recurrent as rec\nclass Mine(rec.Elman):\n    pass\n")
+    words = ("run", "adding_problem", "smoke", "--no-progress", "--out", out, "--num-updates", "20")
+    assert packaged(*words, "--cell", f"{file}:Mine").code == 0
+    assert json.loads((out / "own_cell-Mine" / "config.json").read_text())["config"]["cell"][
+        "source_path"
+    ] == str(file)
+    for spelling in (f"{file}:Mine", "own_cell:Mine"):  # the folder of the file is on the path now
+        again = packaged(*words, "--cell", spelling)
+        assert again.code == 0 and "own_cell:Mine: finished already, 20 updates" in again.out
+    sys.path.remove(str(tmp_path))
+    del sys.modules["own_cell"]
+    assert type(lab.open_run(out).model.cell).__module__ == "own_cell"
 
 
 @pytest.mark.medium

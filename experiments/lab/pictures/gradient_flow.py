@@ -17,8 +17,7 @@ from experiments.lab.planning import DataSets
 from experiments.lab.training.trainer import DIAGNOSED, INIT, gradients_by_lag, lags
 
 FLOOR = 1e-30  # below it nothing is shown: what float32 has lost leaves the picture
-
-
+SMALLEST = 1e-38  # the least normal number of float32, rounded down
 REFERENCE_COLOURS = ("#888888", "#b8860b", "#7b68ee", "#2e8b57")
 
 
@@ -41,10 +40,19 @@ def caption(runs: Sequence[Drawn]) -> str:
         lag = rows[0][0]["state_gradient"]["lag"][-1]
         solved = sum(seed["solved"] for seed in run.summary["seeds"]) if run.summary else 0
         said.append(
-            f"{run.label}: {before:.0e} at lag {lag} at the start, {after:.0e} at the end; "
+            f"{run.label}: {_shown(before)} at lag {lag} at the start, {_shown(after)} at the end; "
             f"{solved} of {run.config.num_seeds} solved."
         )
     return " ".join(said)
+
+
+def _shown(ratio: float) -> str:
+    """A relative norm with one digit; what float32 has lost is not 0 but less than it can hold.
+
+    >>> _shown(0.0123), _shown(0.0)
+    ('1e-02', '< 1e-38')
+    """
+    return f"< {SMALLEST:.0e}" if ratio < SMALLEST else f"{ratio:.0e}"
 
 
 def references(num_steps: int) -> dict[str, Any]:

@@ -16,18 +16,21 @@ from experiments.lab.plan import foreign
 Builder = Callable[..., Any]
 CONSTANTS = ("True", "False", "None")
 SIZES = ("input_size", "hidden_size")
+SOURCE = ("source_sha256", "source_path")
 
 
 @dataclasses.dataclass(frozen=True)
 class CellSpec:
     """A cell by name: a key of ``rec.CELLS`` or ``module:Class``, and its options that are not defaults.
 
-    ``source_sha256`` is the digest of the file of a ``module:Class``, None for a cell of the library.
+    ``source_sha256`` is the digest of the file of a ``module:Class``, None for a cell of the library. ``source_path``
+    is that file where it was named by its path: where to look for it again, and no part of what the cell is.
     """
 
     name: str
     options: tuple[tuple[str, Any], ...] = ()
     source_sha256: str | None = None
+    source_path: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def is_foreign(self) -> bool:
@@ -36,16 +39,14 @@ class CellSpec:
 
     def as_json(self) -> dict[str, Any]:
         """``{"cell": name, option: value, ...}``."""
-        source = {} if self.source_sha256 is None else {"source_sha256": self.source_sha256}
+        source = {name: getattr(self, name) for name in SOURCE if getattr(self, name) is not None}
         return {"cell": self.name, **source, **dict(self.options)}
 
 
 def from_json(stored: Mapping[str, Any]) -> CellSpec:
     """The inverse of `CellSpec.as_json`; lists are tuples that went through JSON."""
-    options = {
-        key: _as_tuples(value) for key, value in stored.items() if key not in ("cell", "source_sha256")
-    }
-    return CellSpec(str(stored["cell"]), tuple(options.items()), stored.get("source_sha256"))
+    options = {key: _as_tuples(value) for key, value in stored.items() if key not in ("cell", *SOURCE)}
+    return CellSpec(str(stored["cell"]), tuple(options.items()), *map(stored.get, SOURCE))
 
 
 def _as_tuples(value: Any) -> Any:
@@ -55,7 +56,8 @@ def _as_tuples(value: Any) -> Any:
 def parse_cell(text: str) -> CellSpec:
     """``lstm``, ``lstm(forget_bias=5)`` or ``my_module:MyCell(option=1)``; options are Python literals.
 
-    In the name of a cell of the library ``-`` is read as ``_``, and capitals as small letters.
+    The path of a file may stand for its module: ``path/of/my_module.py:MyCell``. In the name of a cell of the library
+    ``-`` is read as ``_``, and capitals as small letters.
 
     Raises:
         Fault: no such cell, no such option, or an option that is not a literal.
@@ -63,7 +65,7 @@ def parse_cell(text: str) -> CellSpec:
     >>> parse_cell("lstm(peepholes=False, forget_bias=5)").options
     (('forget_bias', 5),)
     """
-    match = re.fullmatch(r"\s*([\w.-]+(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
+    match = re.fullmatch(r"\s*((?:[^:(),]+\.py|[\w.-]+)(?::\w+)?)\s*(\(.*\))?\s*", text, re.DOTALL)
     if match is None:
         several = _split(text)
         if len(several) > 1:
@@ -72,11 +74,14 @@ def parse_cell(text: str) -> CellSpec:
             )
         raise Fault(f"--cell: expected name, name(option=value) or module:Class, got {text!r}")
     name, arguments = match.groups()
-    if ":" not in name:
+    if ":" not in name and not name.endswith(".py"):
         name = name.replace("-", "_")
         name = name.lower() if name.lower() in rec.CELLS else name
     written = _literals(text, arguments or "()")
-    spec = CellSpec(name, source_sha256=foreign.source_sha256("--cell", name) if ":" in name else None)
+    spec = CellSpec(name)
+    if spec.is_foreign:
+        name, path = foreign.by_path("--cell", name)
+        spec = CellSpec(name, source_sha256=foreign.source_sha256("--cell", name), source_path=path)
     known = defaults(spec)
     for option in written:
         if option not in known and option != "hidden_size":
@@ -144,16 +149,15 @@ def builder(spec: CellSpec) -> Builder:
     if not spec.is_foreign:
         if spec.name not in rec.CELLS:
             hint = _of_file(spec.name) or nearest(spec.name, rec.CELLS)
-            raise Fault(
-                f"--cell: unknown cell {spec.name!r}{hint} (known: {', '.join(rec.CELLS)}, or module:Class)"
-            )
+            known = "python -m experiments cells lists them" if hint else f"known: {', '.join(rec.CELLS)}"
+            raise Fault(f"--cell: unknown cell {spec.name!r}{hint} ({known}, or module:Class)")
         return rec.CELLS[spec.name]
-    return foreign.load("--cell", spec.name)
+    return foreign.load("--cell", spec.name, spec.source_path)
 
 
 def _of_file(name: str) -> str:
     """What to write for a cell in the file of that name, where there is such a file; its only class, or an example."""
-    file = Path(f"{name}.py")
+    file = Path(name if name.endswith(".py") else f"{name}.py")
     try:
         declared = re.findall(r"^class (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE)
     except (OSError, ValueError):

@@ -254,6 +254,7 @@ def as_flag(message: str) -> str:
 def identity(config: Config) -> dict[str, Any]:
     """What makes two runs the same: every field but, under a constant schedule, ``num_updates``."""
     every = flat(config)
+    every["cell"].pop("source_path", None)
     del every["stop"]  # it says how many updates there are, and none differs
     if config.schedule == "constant":
         del every["num_updates"]

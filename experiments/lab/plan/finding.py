@@ -12,6 +12,7 @@ from types import ModuleType
 
 import experiments
 from experiments.errors import Fault, described, nearest
+from experiments.lab.plan import foreign
 from experiments.lab.plan.experiment import PACKAGE, Experiment
 
 DECLARES = re.compile(r"^EXPERIMENT\b.*=", re.MULTILINE)
@@ -59,7 +60,7 @@ def find(name: str) -> Experiment:
     known = names()
     if name in known or any(full.rpartition(".")[2] == name for full in known):
         return load_experiment(name)
-    _look_in(Path.cwd())  # as `python -m` does
+    foreign.look_in(Path.cwd())  # as `python -m` does
     try:
         is_there = importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
@@ -104,7 +105,7 @@ def load_stored(name: str, module: str | None, source: str | None) -> Experiment
         )
     path = Path(source)
     main = sys.modules.get("__main__")
-    if _file(main) == path and isinstance(getattr(main, "EXPERIMENT", None), Experiment):
+    if foreign.file_of(main) == path and isinstance(getattr(main, "EXPERIMENT", None), Experiment):
         return _declared(typing.cast(ModuleType, main), name)  # and not its classes a second time
     if path.is_file():
         return _declared(_imported_from(path, module), source)
@@ -126,7 +127,9 @@ def load_file(path: Path) -> Experiment:
     """
     given, path = path, path.resolve()
     if not path.is_file():
-        hint = nearest(path.name, sorted(other.name for other in path.parent.glob("*.py")))
+        # of the stems: the suffix, which all share, would make any two names alike
+        stems = sorted(other.stem for other in path.parent.glob("*.py"))
+        hint = nearest(path.stem, stems, 0.7).replace("?", ".py?")
         raise Fault(f"experiment {given}: there is no such file{hint}")
     inside = Path(experiments.__path__[0]).resolve()
     if path.is_relative_to(inside):
@@ -139,23 +142,11 @@ def load_file(path: Path) -> Experiment:
 def _imported_from(path: Path, name: str) -> ModuleType:
     """The module of a file, under a name that may be dotted: then its package is imported first."""
     if name not in sys.modules:
-        _look_in(path.parents[name.count(".") + (path.name == "__init__.py")])
+        foreign.look_in(path.parents[name.count(".") + (path.name == "__init__.py")])
     loaded = _imported(name)
-    if _file(loaded) != path:
+    if foreign.file_of(loaded) != path:
         raise Fault(f"experiment {path}: another module is called {name}; rename the file")
     return loaded
-
-
-def _look_in(folder: Path) -> None:
-    """Let Python find a stranger's module, its helpers, and its cells by module:Class."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()  # a file may have been written since the folder was listed
-
-
-def _file(module: ModuleType | None) -> Path | None:
-    found = getattr(module, "__file__", None)
-    return Path(found).resolve() if found else None
 
 
 def _imported(name: str) -> ModuleType:

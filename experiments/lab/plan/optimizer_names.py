@@ -28,7 +28,7 @@ def canonical(text: str) -> str:
     >>> canonical("sgd")
     'sgd'
     """
-    found = re.fullmatch(r"([\w.]+:\w+)(@[0-9a-f]+)?", text)
+    found = re.fullmatch(r"((?:[^:]+\.py|[\w.]+):\w+)(@[0-9a-f]+)?", text)
     if found is None:
         if text not in RULES:
             known = f"{', '.join(RULES)}, or module:function"
@@ -38,6 +38,7 @@ def canonical(text: str) -> str:
     if digits:
         return text
     try:
+        name, _ = foreign.by_path("--optimizer", name)
         return f"{name}@{foreign.source_sha256('--optimizer', name)[:DIGITS]}"
     except Fault as fault:
         raise ValueError(str(fault)) from fault

@@ -93,6 +93,16 @@ def test_the_caption_is_made_from_the_metrics(finished):
     assert "LSTM" not in said
 
 
+def test_the_caption_says_of_a_lost_gradient_that_it_is_less_than_float32_holds(finished):
+    run = open_run(finished)
+    for row in run.metrics:
+        if "state_gradient" in row:
+            kind = "c" if "c" in row["state_gradient"] else "all"
+            row["state_gradient"][kind] = [*row["state_gradient"][kind][:-1], 0.0]
+    assert "< 1e-38 at lag" in gradient_flow.caption([run])
+    assert "0e+00" not in gradient_flow.caption([run])
+
+
 def test_no_legend_covers_a_curve(finished, figures):
     gradient_flow.draw([open_run(finished / "elman")], finished)
     ((_, figure),) = figures

@@ -89,9 +89,11 @@ def test_a_helper_beside_an_experiment_is_none(tmp_path, monkeypatch):
 
 def test_a_name_that_is_nothing_says_what_to_type(tmp_path, monkeypatch):
     written(tmp_path, "own_parity")
+    (tmp_path / "torch_side.py").write_text("")
     monkeypatch.chdir(tmp_path)
     words = {
         "own_party.py": r"experiment own_party\.py: there is no such file; did you mean own_parity\.py\?",
+        "nothere.py": r"experiment \S*nothere\.py: there is no such file$",
         "./own_parity": r"unknown experiment './own_parity'; did you mean own_parity\.py\?",
         "coppy_memory": r"unknown experiment 'coppy_memory'; did you mean copy_memory\? \(expected a name that",
         "own_parity.deep": r"unknown experiment 'own_parity\.deep'",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import recurrent as rec
 from experiments.errors import Fault
-from experiments.lab.plan import cell_names
+from experiments.lab.plan import cell_names, optimizer_names
 from experiments.lab.plan.cell_names import CellSpec, build, label, parse_cell
 from experiments.lab.plan.grids import folder_names
 
@@ -128,6 +128,38 @@ def test_a_strangers_class_and_function_are_cells_with_a_source(stranger):
     assert build(made, 2, 5).scale == 1.0
     with pytest.raises(Fault, match=r"names_stranger:make: TypeError: .*'kind'"):
         build(parse_cell("names_stranger:make"), 2, 5)
+
+
+def test_the_path_of_a_file_is_its_module_and_is_found_again_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "names_by_path.py").write_text(STRANGER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = parse_cell(f"{tmp_path / 'names_by_path.py'}:Mine(scale=3.0)")
+    assert (label(spec), spec.source_path) == (
+        "names_by_path:Mine(scale=3.0)",
+        str(tmp_path / "names_by_path.py"),
+    )
+    assert (
+        spec == parse_cell("names_by_path.py:Mine(scale=3.0)") == parse_cell("names_by_path:Mine(scale=3.0)")
+    )
+    by_path = optimizer_names.canonical(f"{tmp_path / 'names_by_path.py'}:make")
+    assert by_path == optimizer_names.canonical("names_by_path:make")
+    # in another process, in another folder
+    stored = spec.as_json()
+    sys.path.remove(str(tmp_path))
+    monkeypatch.chdir("/")
+    monkeypatch.delitem(sys.modules, "names_by_path")
+    again = cell_names.from_json(stored)
+    assert again == spec and again.source_path == spec.source_path
+    assert build(again, 2, 5).scale == 3.0
+    # elsewhere a file of the same name
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "names_by_path.py").write_text(STRANGER)
+    with pytest.raises(Fault, match="another module is called names_by_path; rename the file"):
+        parse_cell(str(tmp_path / "other" / "names_by_path.py:Mine"))
+    monkeypatch.delitem(sys.modules, "names_by_path")
+    with pytest.raises(Fault, match=r"--cell: /\S*nowhere\.py: there is no such file"):
+        parse_cell(str(tmp_path / "nowhere.py:Mine"))
 
 
 def test_a_strangers_source_is_known_by_its_digest_and_a_library_has_none(stranger):

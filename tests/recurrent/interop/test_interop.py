@@ -261,6 +261,10 @@ def test_a_part_of_a_larger_checkpoint_is_read_by_its_name():
         ValueError, match=r"prefix: no tensor begins with 'rnn\.'; there are encoder\.norm\., enc"
     ):
         interop.from_torch(layer, whole, prefix="rnn.")
+    with pytest.raises(
+        ValueError, match=r"prefix: expected 'encoder\.rnn\.', with its dot, got 'encoder\.rnn'"
+    ):
+        interop.from_torch(layer, whole, prefix="encoder.rnn")
     with pytest.raises(ValueError, match=r"head\.weight"):
         interop.from_torch(layer, whole)
 

@@ -74,8 +74,8 @@ def about_line() -> str:
     names = ("jax", "torch", "flax", "keras", "equinox", "dm-haiku")
     versions = ", ".join(f"{name} {about[name]}" for name in names if about.get(name, "absent") != "absent")
     return (
-        f"{about['processor']}, {about['cores']} cores, Python {about['python']}, {versions}; commit {about['commit']}, "
-        f"allocator: {about['allocator']}; medians of {about['rounds']} rounds."
+        f"{about['processor']}, {about['cores']} cores, Python {about['python']}, {versions}; "
+        f"commit {about['commit']}, allocator: {about['allocator']}; medians of {about['rounds']} rounds."
     )
 
 

@@ -98,9 +98,9 @@ def test_a_row_says_what_a_cell_is():
         "3dh + 2h² + 3h",
         "h: 2h",
         "Diagonal",
-        "SCAN",
+        "SFCAN",
     )
-    assert catalogue.row("lstm", rec.LSTM)[3:] == ("4dh + 4h² + 4h", "h, c: 2h", "", "SCN")
+    assert catalogue.row("lstm", rec.LSTM)[3:] == ("4dh + 4h² + 4h", "h, c: 2h", "", "SFCN")
 
 
 def test_every_family_is_in_the_table_of_families():
@@ -113,7 +113,7 @@ def test_every_family_is_in_the_table_of_families():
 def test_the_cells_are_listed_one_a_line():
     listed = heard(lambda: main(["cells", "lstm", "mut2"])).out.splitlines()
     assert listed[0].split()[:2] == ["cell", "source"]
-    assert listed[1].startswith("lstm ") and listed[1].endswith("SCN")
+    assert listed[1].startswith("lstm ") and listed[1].endswith("SFCN")
     assert "dh + 5h² + 3h" in listed[2]
     assert any(line.startswith("lstm(forget_bias=1.0, peepholes=False") for line in listed)
     assert any("c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g)" in line for line in listed)

@@ -5,8 +5,7 @@ one loop, and its derivative is taken piece by piece, where the cotangents arriv
 """
 
 import functools
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,27 +21,36 @@ KEPT = "kept"
 """The name of what is worth keeping for a backward pass: a piece behind its activation."""
 
 
+class _Found(NamedTuple):
+    """A value that is activated and split, in either order: both at once, ``pieces`` in place of ``instead``."""
+
+    whole: Any
+    split: Any
+    scales: tuple[float, ...]
+    pieces: list[Any]
+    instead: list[Any]
+
+
 def joined(closed: Any) -> Any:
     """The program ``closed``, where a value that is split into pieces, each read by one activation alone, is activated
-    whole and then split.
+    whole and then split; so is a value that is split behind its activation, and not read otherwise.
     """
     jaxpr = closed.jaxpr
     readers = programs.readers(jaxpr)
-    found = {id(split): activations for split in jaxpr.eqns if (activations := _activations(split, readers))}
-    if not found:
+    found = [_behind(split, readers) or _before(split, readers, jaxpr) for split in jaxpr.eqns]
+    at = {id(one.split): one for one in found if one}
+    done = {id(equation) for one in at.values() for equation in one.instead}
+    if not at:
         return closed
-    done = {id(activation) for activations in found.values() for activation in activations}
 
     def run(*values: Any) -> list[Any]:
         env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
         for equation in jaxpr.eqns:
-            if id(equation) in found:
-                activations = found[id(equation)]
-                scales = tuple(SCALES[activation.primitive.name] for activation in activations)
+            if id(equation) in at:
+                one = at[id(equation)]
                 sizes = tuple(map(int, equation.params["sizes"]))
-                (whole,) = programs.operands(equation, env)
-                pieces = _activated(scales, sizes, equation.params["axis"], whole)
-                env |= {one.outvars[0]: piece for one, piece in zip(activations, pieces, strict=True)}
+                pieces = _activated(one.scales, sizes, equation.params["axis"], env[one.whole])
+                env |= dict(zip(one.pieces, pieces, strict=True))
             elif id(equation) not in done:
                 programs.evaluate([equation], env)
         return programs.outputs(jaxpr, env)
@@ -50,18 +58,33 @@ def joined(closed: Any) -> Any:
     return jax.make_jaxpr(run)(*(var.aval for var in jaxpr.invars))
 
 
-def _activations(equation: Any, readers: dict[Any, list[Any]]) -> Sequence[Any]:
-    """The activation of each piece that ``equation`` splits off; none where it splits nothing, or a piece is read
-    otherwise too.
-    """
-    if equation.primitive.name != "split":
-        return ()
-    found = [readers.get(piece, []) for piece in equation.outvars]
-    if any(len(reading) != 1 or reading[0] is None for reading in found):
-        return ()
-    activations = [reading[0] for reading in found]
-    is_real = jnp.issubdtype(equation.invars[0].aval.dtype, jnp.floating)
-    return activations if is_real and {one.primitive.name for one in activations} <= set(SCALES) else ()
+def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Found | None:
+    """Each piece of ``split`` is read by one activation, and by nothing else."""
+    if split.primitive.name != "split":
+        return None
+    reading = [readers.get(piece, []) for piece in split.outvars]
+    if any(len(one) != 1 or not _is_activation(one[0]) for one in reading):
+        return None
+    activations = [one[0] for one in reading]
+    scales = tuple(SCALES[activation.primitive.name] for activation in activations)
+    return _Found(split.invars[0], split, scales, [one.outvars[0] for one in activations], activations)
+
+
+def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Found | None:
+    """``split`` reads an activation, which nothing else reads."""
+    if split.primitive.name != "split" or len(readers[split.invars[0]]) != 1:
+        return None
+    makers = [equation for equation in jaxpr.eqns if split.invars[0] in equation.outvars]
+    if not makers or not _is_activation(makers[0]):
+        return None
+    scales = (SCALES[makers[0].primitive.name],) * len(split.outvars)
+    return _Found(makers[0].invars[0], split, scales, list(split.outvars), makers)
+
+
+def _is_activation(equation: Any) -> bool:
+    if equation is None or equation.primitive.name not in SCALES:
+        return False
+    return jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.floating)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))

@@ -18,7 +18,7 @@ from recurrent.solvers.fused.products import Step
 
 __all__ = ["Fused", "has_products"]
 
-ROWS = 1024
+ROWS = 512
 """So many rows, steps times sequences, make a product for a weight gradient that keeps a CPU busy; more do not fit into
 its cache."""
 FEWEST = 16
@@ -27,9 +27,10 @@ FEWEST = 16
 CHEAP = frozenset(
     """abs add add_any and broadcast_in_dim ceil clamp complex concatenate conj convert_element_type copy copy_p div
     dynamic_slice eq expand_dims floor ge gt imag integer_pow iota is_finite le lt max min mul ne neg not or pad real
-    reduce_precision reshape rev round select_n sign slice split square squeeze stop_gradient sub transpose""".split()
+    reduce_precision reshape rev round select_n sign square squeeze stop_gradient sub transpose""".split()
 )
-"""What is computed again for the backward pass; all else is kept: products, activations, and what is not known here."""
+"""What is computed again for the backward pass. All else is kept: products, activations, what is not known here, and
+pieces, for a loop that reads a piece of what is kept whole runs several times as long as one that reads the piece."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Fused(Solver):
     The backward loop of a plain scan adds to the gradient of every weight at every step. This one emits the derivative
     with respect to each sum of products, and forms the gradients of the weights ``chunk`` steps at a time, in one
     product each. For it the forward loop keeps the results of activations and products, and computes the rest again.
-    ``chunk`` None: as many steps as make 1,024 rows of a product, at least 16.
+    ``chunk`` None: as many steps as make 512 rows of a product, at least 16.
 
     Reverse mode to any order; `jax.jvp` of the outputs themselves needs `Sequential`.
     """

@@ -19,7 +19,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 import recurrent as rec
-from benchmarks import quiet
+from benchmarks import ceilings, quiet
 from benchmarks.peers.contender import Contender, Point, in_jax
 from benchmarks.rows import kept
 from experiments.errors import Fault, guarded, unheard_too
@@ -126,48 +125,6 @@ def scanned(cell: Any, params: Any, xs: Any) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(loop(params))
 
 
-def products(kind: str, point: Point) -> Callable[[], Any]:
-    """The matrix products of a training step and nothing else: two loops of T products, and one over all steps."""
-    width = GATES[kind] * point.units
-    w = jnp.ones((point.inputs + point.units, width)) / width
-    h = jnp.ones((point.batch, point.inputs + point.units))
-
-    def run(w: Any, h: Any) -> Any:
-        def forward(h: Any, _: Any) -> Any:
-            z = h @ w
-            return jnp.concatenate([z[:, : point.units], h[:, : point.inputs]], -1), None
-
-        def backward(z: Any, _: Any) -> Any:
-            h = z @ w[: point.units].T
-            return jnp.tile(h, (1, GATES[kind])), None
-
-        h, _ = jax.lax.scan(forward, h, length=point.steps)
-        z, _ = jax.lax.scan(backward, h @ w, length=point.steps)
-        rows = point.batch * point.steps
-        large = jnp.broadcast_to(h[:1], (rows, h.shape[1])), jnp.broadcast_to(z[:1], (rows, width))
-        first, second = jax.lax.optimization_barrier(large)
-        return z, first.T @ second
-
-    compiled = jax.jit(run)
-    return lambda: jax.block_until_ready(compiled(w, h))
-
-
-def peak() -> float:
-    """GFLOP/s of a product of two 2048 x 2048 matrices, the best of ten."""
-    a = jnp.ones((2048, 2048))
-    product = jax.jit(lambda a: a @ a)
-    times = [seconds(lambda: jax.block_until_ready(product(a))) for _ in range(11)]
-    return 2 * 2048**3 / min(times[1:]) / 1e9
-
-
-def seconds(call: Callable[[], Any], calls: int = 1) -> float:
-    """The wall time of one of ``calls`` calls."""
-    started = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - started) / calls
-
-
 def contenders(kind: str, point: Point, peers: tuple[str, ...]) -> dict[str, Contender]:
     """All that take part, ours first; who computes something else raises."""
     cell = CELLS[kind](point.inputs, point.units)
@@ -200,18 +157,18 @@ def measure(kind: str, point: Point, peers: tuple[str, ...], rounds: int) -> dic
     xs = jax.random.normal(jax.random.key(1), (point.steps, point.batch, point.inputs))
     calls = {f"step {name}": one.step for name, one in found.items()}
     calls |= {f"forward {name}": one.forward for name, one in found.items()}
-    calls["products"] = products(kind, point)
+    calls["products"] = ceilings.products(GATES[kind], point)
     calls["step ours"]()
-    if seconds(calls["step ours"]) < LONG:
+    if ceilings.seconds(calls["step ours"]) < LONG:
         calls["scan of 16"] = scanned(cell, cell.init(jax.random.key(0)), xs)
     repeats = {}
     for name, call in calls.items():
         call()
-        repeats[name] = max(1, min(100, int(0.03 / seconds(call))))
+        repeats[name] = max(1, min(100, int(0.03 / ceilings.seconds(call))))
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            times[name].append(seconds(call, repeats[name]))
+            times[name].append(ceilings.seconds(call, repeats[name]))
     if "scan of 16" in times:
         times["scan of 16"] = [value / UPDATES for value in times["scan of 16"]]
     work = 6 * point.batch * point.steps * (point.inputs + point.units) * GATES[kind] * point.units
@@ -291,7 +248,7 @@ def main() -> None:
             if (kind, *point) in done:
                 continue
             row = measure(kind, point, tuple(options.peers), options.rounds)
-            rows.append(row | {"peak_gflops": round(peak(), 1)})
+            rows.append(row | {"peak_gflops": round(ceilings.peak(), 1)})
             print(json.dumps(rows[-1]), flush=True)
             options.out.write_text(json.dumps({"about": facts, "rows": rows}, indent=1) + "\n")
 

@@ -170,21 +170,23 @@ def merged(
 ) -> dict[str, Any]:
     """The lane's entry: the files just measured replace their old numbers, files that are gone drop out.
 
-    Tests of at least `WORTH_A_LINE` stand by themselves, the others of a file together under its path. The second pass
-    of a lane, of what is not compiled quickly, adds to the numbers of the first.
+    Tests of at least `WORTH_A_LINE` stand by themselves, the others of a file under its path. The first pass of
+    a lane leaves its numbers as ``pending``; the second, of what is not compiled quickly, makes the entry of both.
 
-    >>> measured = {"a.py::test_long": 59.0, "a.py::test_b": 0.4, "a.py::test_c[1]": 0.4}
-    >>> entry = merged({"tests": {"gone.py::test_d": 9.0}}, 2, measured, {"install": 90.0}, True)
-    >>> entry["tests"], entry["total_seconds"]
-    ({'a.py': 0.8, 'a.py::test_long': 59.0}, 119.9)
+    >>> first = merged({"tests": {"gone.py::test_d": 9.0}}, 2, {"a.py::test_b": 0.4}, {}, True)
+    >>> entry = merged(first, 2, {"a.py::test_long": 59.0, "a.py::test_c[1]": 0.4}, {"install": 90.0}, False)
+    >>> entry["tests"], entry["total_seconds"], sorted(entry)
+    ({'a.py': 0.8, 'a.py::test_long': 59.0}, 119.9, ['steps', 'tests', 'total_seconds', 'workers'])
     """
-    files = {file_of(test) for test in tests}
-    former = {
-        test: seconds for test, seconds in old.get("tests", {}).items() if (ROOT / file_of(test)).exists()
-    }
     if is_first:
-        former = {test: seconds for test, seconds in former.items() if file_of(test) not in files}
-    summed = dict.fromkeys(sorted(files), 0.0) | former
+        return old | {"pending": dict(tests)}
+    tests = {**old.get("pending", {}), **tests}
+    files = {file_of(test) for test in tests}
+    summed = dict.fromkeys(sorted(files), 0.0) | {
+        test: seconds
+        for test, seconds in old.get("tests", {}).items()
+        if file_of(test) not in files and (ROOT / file_of(test)).exists()
+    }
     for test, seconds in tests.items():
         name = test if seconds >= WORTH_A_LINE else file_of(test)
         summed[name] = summed.get(name, 0.0) + seconds

@@ -25,7 +25,7 @@ class Checkpointed(Solver):
     The gradient needs O(T / segment + segment) memory and one more forward pass. ``segment`` None: the length nearest
     to √T that divides T, or √T where none is near; above 65,536 steps two levels, segments of T^⅔ steps cut into
     segments of T^⅓. A tuple gives the lengths of any number of levels, the longest first. ``inside`` runs the shortest
-    segments: `Sequential`, or `Fused`, which keeps less and is faster within them.
+    segments: `Sequential`, or `Fused`, which takes less time for them.
     """
 
     segment: Size | tuple[Size, ...] | None = None

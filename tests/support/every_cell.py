@@ -92,6 +92,10 @@ STRUCTURES = (
 )
 
 
+# What `Fused` finds no product in: convolutions under `jax.checkpoint`, and synapses that are pairs.
+WITHOUT_PRODUCTS = ("conv_gru", "conv_lstm", "conv_lstm peepholes", "ltc pairs")
+
+
 def solvers_for(name):
     """All for a cell of each structure; one, going round, for the others, and what has no linear form is refused."""
     if name in STRUCTURES:

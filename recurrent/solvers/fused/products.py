@@ -107,9 +107,12 @@ class Step:
 
 
 def _shrunk(at_sum: Any, shape: tuple[int, ...]) -> Any:
-    """The cotangent of a value of ``shape`` that is added at every step, and stretched along its axes of length 1."""
-    stretched = [axis + 1 for axis, size in enumerate(shape) if size == 1]
-    return at_sum.sum(axis=(0, *stretched)).reshape(shape)
+    """The cotangent of a value of ``shape`` that is added at every step, stretched along its axes of length 1; a number
+    is stretched along all.
+    """
+    leading = at_sum.ndim - len(shape)
+    stretched = [leading + axis for axis, size in enumerate(shape) if size == 1]
+    return at_sum.sum(axis=(*range(leading), *stretched)).reshape(shape)
 
 
 def cut(jaxpr: Any, num_fixed: int) -> Step:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from every_cell import CELLS, ELSEWHERE, FAST, STRUCTURES, reference, solvers_for
+from every_cell import CELLS, ELSEWHERE, FAST, STRUCTURES, WITHOUT_PRODUCTS, reference, solvers_for
 from places import ROOT
 
 import recurrent as rec
@@ -89,8 +89,15 @@ def check_verdicts(name, solvers):
     verdicts = check_cell(cell, reference=reference(name), solvers=solvers)
     refused = {solver for solver, verdict in verdicts.items() if verdict != "ok"}
     cannot = (() if cell.has_linear_form else (rec.Associative,)) + ((rec.Newton,) if name in LARGE else ())
+    cannot += (rec.Fused,) if name in WITHOUT_PRODUCTS else ()
     assert set(verdicts) == {rec.Sequential(), *solvers}
     assert refused == {solver for solver in solvers if isinstance(solver, cannot)}
+
+
+@pytest.mark.medium
+def test_the_cells_without_products_are_told():
+    refused = {name for name, cell in CELLS.items() if rec.refusal(cell, rec.Fused(), (16,))}
+    assert refused == set(WITHOUT_PRODUCTS)
 
 
 @pytest.mark.medium

@@ -13,6 +13,7 @@ device a core (`jax.shard_map`), `scan of 16` is ours as 16 updates in one compi
 import argparse
 import hashlib
 import importlib
+import importlib.metadata
 import json
 import os
 import platform

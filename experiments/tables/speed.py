@@ -23,7 +23,7 @@ def ratio(row: dict[str, Any], kind: str, mine: str, peers: Iterable[str]) -> fl
 
 
 def geometric_mean(values: Iterable[float | None]) -> float | None:
-    """Of the values that are there; None where there is none.
+    """The geometric mean of the values that are there; None where there is none.
 
     >>> geometric_mean([2.0, None, 8.0])
     4.0

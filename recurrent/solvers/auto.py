@@ -27,13 +27,13 @@ GATHERED = 2**25
 
 @dataclasses.dataclass(frozen=True)
 class Auto(Solver):
-    """The default: a function of the cell, its shapes and the kind of device, among solvers that run every cell.
+    """The default: a function of the cell, its shapes and the kind of device, among exact solvers.
 
     On a CPU, `Checkpointed` for a cell that is linear in a large state (a matrix memory, a state space): its gradient
     takes no more time with it, and a fraction of the memory; and `Fused` for a cell that is not linear and multiplies
-    by weights, as long as these are small beside the batch. Else `Sequential`, and where a size is symbolic
-    (`jax.export`). Others may be faster for a cell, on a GPU above all, and have to be asked for; so has `Sequential`
-    for a forward-mode derivative.
+    by weights, up to 2²⁵ weights times sequences. Else, and where a size is symbolic (`jax.export`), `Sequential`.
+    Others may be faster for a cell, on a GPU above all, and have to be asked for; so has `Sequential` for a
+    forward-mode derivative.
     """
 
     def choose_for(

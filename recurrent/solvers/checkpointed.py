@@ -32,7 +32,7 @@ class Checkpointed(Solver):
     inside: Solver = STEP_BY_STEP
 
     def __repr__(self) -> str:
-        """As of a dataclass; ``inside`` is left out where it is the default."""
+        """The text of the dataclass; it leaves out ``inside`` where that is the default."""
         inside = "" if self.inside == STEP_BY_STEP else f", inside={self.inside}"
         return f"Checkpointed(segment={self.segment}{inside})"
 

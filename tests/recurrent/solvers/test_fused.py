@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from traced import equations
 
 import recurrent as rec
 
@@ -124,21 +125,11 @@ def test_derivatives_of_derivatives():
 
 def products_by_depth(fn, *arguments):
     """The shapes of what all matrix products give, by how many loops they stand in."""
-    found = []
-
-    def visit(jaxpr, depth):
-        for equation in jaxpr.eqns:
-            if equation.primitive.name == "dot_general":
-                found.append((depth, equation.outvars[0].aval.shape))
-            for value in jax.tree.leaves(list(equation.params.values()), is_leaf=is_jaxpr):
-                if is_jaxpr(value):
-                    visit(getattr(value, "jaxpr", value), depth + (equation.primitive.name == "scan"))
-
-    def is_jaxpr(value):
-        return hasattr(value, "eqns") or hasattr(value, "jaxpr")
-
-    visit(jax.make_jaxpr(fn)(*arguments).jaxpr, 0)
-    return found
+    return [
+        (depth, equation.outvars[0].aval.shape)
+        for depth, equation in equations(fn, *arguments)
+        if equation.primitive.name == "dot_general"
+    ]
 
 
 def test_the_weight_gradients_stand_behind_the_loop_over_steps():

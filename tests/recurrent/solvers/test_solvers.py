@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from awkward_cells import AWKWARD
+from traced import equations
 
 import recurrent as rec
 from recurrent.testing.contract import check_cell
@@ -31,24 +32,9 @@ def flags(num_steps, batch=2):
 
 def loops(fn, *arguments):
     """The lengths of all scans, -1 for a while loop, anywhere in the program of ``fn``."""
-    found = []
-
-    def visit(jaxpr):
-        for equation in jaxpr.eqns:
-            if equation.primitive.name == "scan":
-                found.append(equation.params["length"])
-            if equation.primitive.name == "while":
-                found.append(-1)
-            for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
-                if _is_jaxpr(value):
-                    visit(getattr(value, "jaxpr", value))
-
-    visit(jax.make_jaxpr(fn)(*arguments).jaxpr)
-    return set(found)
-
-
-def _is_jaxpr(value):
-    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+    lengths = {"scan": lambda equation: equation.params["length"], "while": lambda _: -1}
+    found = (equation for _, equation in equations(fn, *arguments))
+    return {lengths[one.primitive.name](one) for one in found if one.primitive.name in lengths}
 
 
 def training(cell, solver, **options):

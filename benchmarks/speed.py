@@ -4,10 +4,11 @@
 
 One layer in float32; a training step is the mean of the squares of all outputs and its gradient by all parameters, a
 forward pass the outputs alone. Every library gets the same weights; outputs and gradients are compared before anything
-is timed. All take turns in one process, compiled beforehand; a ratio is the median over the rounds of ours over theirs.
-torch runs with one thread or all, whichever is faster at the point. `split` is ours with the batch cut over one host
-device a core (`jax.shard_map`), `scan of 16` is ours as 16 updates in one compiled loop, a sixteenth of its time.
-`products` is the time of the matrix products alone. Rows already in the file are kept. A busy machine is refused.
+is timed. Ours goes by `Fused`, `sequential` by `Sequential`. All take turns in one process, compiled beforehand; a ratio
+is the median over the rounds of ours over theirs. torch runs with one thread or all, whichever is faster at the point.
+`split` is ours with the batch cut over one host device a core (`jax.shard_map`), `scan of 16` is ours as 16 updates in
+one compiled loop, a sixteenth of its time. `products` is the time of the matrix products alone. Rows already in the
+file are kept. A busy machine is refused.
 """
 
 import argparse
@@ -50,6 +51,7 @@ GRID = (
 CELLS = {"lstm": rec.LSTM, "gru": rec.GRU, "elman": rec.Elman}
 GATES = {"lstm": 4, "gru": 3, "elman": 1}
 PEERS = ("torch", "nnx", "keras", "equinox", "haiku")
+FUSED = rec.Fused()
 UPDATES = 16
 LONG = 0.2  # seconds of a step from which on sixteen of them in a row are not worth their time
 CLOSE = 2e-4  # of the largest entry, in float32
@@ -80,14 +82,14 @@ def commit() -> str:
     return found[0].stdout.strip() + ("+" if found[1].stdout.strip() else "")
 
 
-def ours(cell: Any, params: Any, xs: Any, solver: Any = rec.AUTO) -> Contender:
+def ours(cell: Any, params: Any, xs: Any, solver: Any = FUSED) -> Contender:
     """This library's."""
     return in_jax(
         lambda params, xs: rec.unroll(cell, params, xs, solver=solver)[1], params, xs, lambda g: g._asdict()
     )
 
 
-def split(cell: Any, params: Any, xs: Any, solver: Any = rec.AUTO) -> Contender:
+def split(cell: Any, params: Any, xs: Any, solver: Any = FUSED) -> Contender:
     """This library's, the batch cut over all host devices; the gradients are averaged once."""
     mesh = Mesh(np.array(jax.devices("cpu")), ("b",))
 
@@ -119,7 +121,7 @@ def scanned(cell: Any, params: Any, xs: Any) -> Callable[[], Any]:
     """``UPDATES`` steps of gradient descent in one compiled loop."""
 
     def update(params: Any, _: Any) -> tuple[Any, None]:
-        grads = jax.grad(lambda p: jnp.mean(rec.unroll(cell, p, xs)[1] ** 2))(params)
+        grads = jax.grad(lambda p: jnp.mean(rec.unroll(cell, p, xs, solver=FUSED)[1] ** 2))(params)
         return jax.tree.map(lambda p, g: p - 1e-3 * g, params, grads), None
 
     loop = jax.jit(lambda params: jax.lax.scan(update, params, length=UPDATES)[0])

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from recurrent import arrays
-from recurrent.cell import Cell, Noisy, Unsupported
+from recurrent.cell import Unsupported
 from recurrent.sizes import Size
 from recurrent.solvers.base import Problem, Solver, by_segments, check_known, check_length, divisor_near
 from recurrent.solvers.fused import activations, products, programs
 from recurrent.solvers.fused.products import Step
 
-__all__ = ["Fused", "has_products"]
+__all__ = ["Fused"]
 
 ROWS = 512
 """So many rows, steps times sequences, make a product for a weight gradient that keeps a CPU busy; more do not fit into
@@ -97,25 +97,6 @@ class Fused(Solver):
             return None
         wanted = max(FEWEST, ROWS // max(batch, 1))
         return None if num_steps < 2 * wanted else divisor_near(num_steps, wanted)
-
-
-def has_products(cell: Cell) -> bool:
-    """Whether `Fused` runs a cell: one step of it, traced without computing anything, multiplies by a weight."""
-
-    def one_step(weights: PyTree, x: PyTree, state: PyTree) -> PyTree:
-        u = cell.project(weights, Noisy(x, None) if cell.is_stochastic else x)
-        return cell.step(weights, state, u)
-
-    weights = jax.eval_shape(lambda: cell.prepare(cell.init(jax.random.key(0))))
-    state = jax.eval_shape(lambda weights: cell.initial_state(weights, ()), weights)
-    x = jax.tree.map(
-        lambda shape: jax.ShapeDtypeStruct(shape, jnp.float32), cell.input_shape, is_leaf=arrays.is_shape
-    )
-    try:
-        program = programs.flat(one_step, weights, x, state)
-    except TypeError:  # its inputs are no floating numbers: nothing is known
-        return False
-    return bool(products.cut(program.jaxpr, len(jax.tree.leaves(weights))).products)
 
 
 def _solved(step: Step, multiplied: Any, used: Any, state: Any, steps: Any) -> tuple[Any, Any]:

@@ -4,8 +4,8 @@
 
 One layer in float32; a training step is the mean of the squares of all outputs and its gradient by all parameters, a
 forward pass the outputs alone. Every library gets the same weights; outputs and gradients are compared before anything
-is timed. Ours goes by `Fused`, `sequential` by `Sequential`. All take turns in one process, compiled beforehand; a ratio
-is the median over the rounds of ours over theirs. torch runs with one thread or all, whichever is faster at the point.
+is timed. Ours goes by `Fused`, `sequential` by `Sequential`. All take turns in one process, compiled beforehand; ratios
+are medians over the rounds, ours over theirs. torch runs with one thread or all, whichever is faster at the point.
 `split` is ours with the batch cut over one host device a core (`jax.shard_map`), `scan of 16` is ours as 16 updates in
 one compiled loop, a sixteenth of its time. `products` is the time of the matrix products alone. Rows already in the
 file are kept. A busy machine is refused.

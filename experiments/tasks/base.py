@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
@@ -96,8 +96,15 @@ class Generated:
     unbroken one would. The validation and test draws depend on the evaluation key alone.
     """
 
+    length_field: ClassVar[str] = "num_steps"
+    """The field that says how long sequences are."""
+
     num_evaluation: int = dataclasses.field(default=1024, kw_only=True)
     """Sequences in the validation split, and in the test split."""
+
+    def at_length(self, length: int) -> Self:
+        """The same task with ``length`` for its length: for asking a network what it was not trained on."""
+        return dataclasses.replace(self, **{self.length_field: length})
 
     def __post_init__(self) -> None:
         require_at_least("num_evaluation", self.num_evaluation, 1)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,8 @@ class Copying(Generated):
     >>> round(Copying(delay=100).baseline, 5), Copying(delay=100).lag
     (0.17329, 110)
     """
+
+    length_field: ClassVar[str] = "delay"
 
     delay: int = 20
     """Steps T between the symbols and their repetition; a sequence has T + 2K steps, K of them to repeat."""

@@ -30,6 +30,7 @@ from experiments.tables.measured import wide_cell
 BATCH, STEPS = 32, 512
 SOLVERS = {
     "Sequential": rec.Sequential(),
+    "Fused": rec.Fused(),
     "Checkpointed": rec.Checkpointed(),
     "Associative": rec.Associative(),
 }
@@ -41,7 +42,8 @@ def solvers_of(name: str) -> dict[str, Any]:
     """The solvers to be measured."""
     cell = wide_cell(name)
     linear = isinstance(cell, rec.Cell) and cell.has_linear_form
-    return {kind: solver for kind, solver in SOLVERS.items() if linear or kind not in LINEAR_ALONE}
+    asked = {kind: solver for kind, solver in SOLVERS.items() if linear or kind not in LINEAR_ALONE}
+    return {kind: solver for kind, solver in asked.items() if rec.refusal(cell, solver) is None}
 
 
 def plan(name: str, solver: Any) -> tuple[Any, Any]:

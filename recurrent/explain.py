@@ -57,7 +57,7 @@ def explain(cell: Cell, shapes: tuple[int, ...], solver: Solver = AUTO) -> str:
     >>> import recurrent as rec
     >>> print(explain(rec.LSTM(2, 3), (100, 8)))  # doctest: +ELLIPSIS
     LSTM(...) over 100 steps of batch (8,), state of 6 real coordinates
-    runs: Sequential(projection=1), ... of temporaries for a gradient (cpu)
+    runs: Fused(chunk=None), ... of temporaries for a gradient (cpu)
     why: ...
     else: ...
     refuses: Associative(chunk=None): its state map has no linear form

@@ -11,7 +11,7 @@ from experiments.tables.ways import markdown, measured
 from recurrent import arrays, registry
 
 DEVICES = {"CPU": "cells.cpu", "H100": "cells.h100"}
-SOLVERS = ("Sequential", "Checkpointed", "Associative")
+SOLVERS = ("Sequential", "Fused", "Checkpointed", "Associative")
 STEPS = 512  # of the training step that `benchmarks.cells` times
 WIDTH = 128  # numbers in the input and in the output of every cell that it times
 SLOW = 4.0

@@ -13,7 +13,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment, names
 from experiments.lab.storage import folders
-from experiments.tables import catalogue, measured, speed, ways
+from experiments.tables import catalogue, fused, measured, speed, ways
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,24 +98,29 @@ TABLES: dict[str, Callable[[], str]] = {
     **ways.TABLES,
     **speed.TABLES,
     **measured.TABLES,
+    **fused.TABLES,
 }
 
 
 def filled(text: str) -> str:
-    """``text`` with every table between ``<!-- table: NAME -->`` and ``<!-- end -->`` made anew."""
+    """``text`` with every table between ``<!-- table: NAME -->`` and ``<!-- end -->`` made anew; in Python both stand
+    behind a ``# ``.
+    """
 
     def replace(found: re.Match[str]) -> str:
-        if found[1] not in TABLES:
-            raise Fault(f"report: no table is called {found[1]!r} (known: {', '.join(TABLES)})")
-        return f"<!-- table: {found[1]} -->\n{TABLES[found[1]]()}\n<!-- end -->"
+        comment, name = found.groups()
+        if name not in TABLES:
+            raise Fault(f"report: no table is called {name!r} (known: {', '.join(TABLES)})")
+        return f"{comment}<!-- table: {name} -->\n{TABLES[name]()}\n{comment}<!-- end -->"
 
-    return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", replace, text, flags=re.DOTALL)
+    return re.sub(r"((?:# )?)<!-- table: (\w+) -->\n.*?\1<!-- end -->", replace, text, flags=re.DOTALL)
 
 
 def documents() -> list[Path]:
-    """The pages that hold tables."""
+    """The pages, and the module, that hold tables."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    return [path for path in pages if "<!-- table:" in path.read_text(encoding="utf-8")]
+    modules = [ROOT / "recurrent" / "solvers" / "measured.py"]
+    return [path for path in pages + modules if "<!-- table:" in path.read_text(encoding="utf-8")]
 
 
 def write() -> list[Path]:

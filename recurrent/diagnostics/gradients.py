@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from recurrent import arrays
 from recurrent.arrays import Key, Shape
 from recurrent.cell import Cell, Noisy
+from recurrent.solvers.sequential import Sequential
 from recurrent.unroll import unroll
 
 __all__ = ["gradient_by_lag", "gradient_norms", "state_gradients"]
@@ -105,7 +106,11 @@ def state_gradients(
     zeros = jax.tree.map(lambda leaf: jnp.zeros((batch[0], *leaf.shape), leaf.dtype), first)
 
     def loss(added: PyTree) -> Float[Array, ""]:
-        final_state, ys = unroll(_Perturbed(cell), params, _Step(xs, exists, added), state=state, reset=reset)
+        perturbed = _Step(xs, exists, added)
+        # no weight gradient is asked for, so there is none to gather
+        final_state, ys = unroll(
+            _Perturbed(cell), params, perturbed, state=state, reset=reset, solver=Sequential()
+        )
         return loss_fn(ys, final_state)
 
     # for a real loss JAX returns ∂L/∂re - i ∂L/∂im

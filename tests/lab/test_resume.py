@@ -309,7 +309,7 @@ def test_fillers_of_other_devices_are_not_in_a_checkpoint(compile_once, cache, t
     assert (outcome.code, outcome.err) == (0, "")
     resolved = json.loads((out / "elman" / "config.json").read_text())["resolved"]
     if resolved["num_devices"] == 2:
-        assert resolved["seed_mapping"] == "over_devices"
+        assert resolved["seed_mapping"] == "vectorized_over_devices"
     assert open_run(out).summary == summary(out / "elman")
     assert_done(run(out, *flags[:2], "--num-updates", "40", "--on-this-machine"))
     assert_done(run(tmp_path / "here", *flags[:2]))

@@ -16,6 +16,7 @@ from experiments.models.base import (
 )
 from experiments.models.cell_with_readout import CellWithReadout, LayerWithReadout, with_readout
 from experiments.tasks.base import Batch
+from recurrent.solvers import measured
 
 CELL, LAYER = rec.ExpRNN(2, 3), rec.stack(rec.Elman(2, 3), rec.Elman(3, 3))
 
@@ -33,7 +34,8 @@ def test_a_cell_claims_what_a_layer_cannot():
         CellWithReadout(LAYER, 1, LastStep())
 
 
-def test_the_solver_of_a_model_is_a_choice():
+def test_the_solver_of_a_model_is_a_choice(monkeypatch):
+    monkeypatch.setattr(measured, "FUSED", {})
     model = with_readout(rec.LRU(2, 3), 1, EveryStep())
     other = model.with_solver(rec.Associative())
     assert (type(other), other.solver, model.solver) == (CellWithReadout, rec.Associative(), rec.AUTO)

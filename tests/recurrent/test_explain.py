@@ -14,7 +14,10 @@ pytestmark = pytest.mark.optimised
 def test_a_nonlinear_cell():
     lines = rec.explain(rec.LSTM(2, 40), (400, 8)).splitlines()
     assert lines[0].endswith("over 400 steps of batch (8,), state of 80 real coordinates")
-    assert lines[1].startswith("runs: Sequential(projection=1), ") and lines[2].startswith("why: ")
+    cell = rec.LSTM(2, 40)
+    state = cell.initial_state(cell.init(jax.random.key(0)), (8,))
+    chosen = rec.AUTO.choose_for(cell, 400, state)[0]
+    assert lines[1].startswith(f"runs: {chosen}, ") and lines[2].startswith("why: ")
     memory = {
         line.split(": ")[1].rsplit(", ", 1)[0]: float(re.search(r"([\d,.]+) MiB", line)[1])
         for line in lines

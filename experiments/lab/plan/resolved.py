@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Self
 
-MAPPINGS = ("vectorized", "one_by_one", "over_devices")
+MAPPINGS = ("vectorized", "one_by_one", "over_devices", "vectorized_over_devices")
 """How functions of one network become functions of several, as `experiments.lab.training.seeds` calls it."""
 
 Solvers = str | tuple[Any, ...]

@@ -33,18 +33,28 @@ def one_by_one(fn: Function) -> Function:
 
 def over_devices(fn: Function) -> Function:
     """Spread over all devices, one after another on each: the cores of a CPU are such devices."""
+    return _spread(one_by_one(fn))
 
-    def mapped(networks: Any, *shared: Any) -> Any:
+
+def vectorized_over_devices(fn: Function) -> Function:
+    """Spread over all devices, all at once on each: best for several narrow networks on the cores of a CPU."""
+    return _spread(vectorized(fn))
+
+
+def _spread(mapped: Function) -> Function:
+    """``mapped`` on every device, each with its share of the networks."""
+
+    def spread(networks: Any, *shared: Any) -> Any:
         per_seed, everywhere = PartitionSpec("seed"), PartitionSpec()
         return jax.shard_map(
-            one_by_one(fn),
+            mapped,
             mesh=_mesh(),
             in_specs=(per_seed, *(everywhere for _ in shared)),
             out_specs=per_seed,
             check_vma=False,
         )(networks, *shared)
 
-    return mapped
+    return spread
 
 
 def _mesh() -> Mesh:
@@ -55,7 +65,9 @@ MAPPINGS: dict[str, Callable[[Function], Function]] = {
     "vectorized": vectorized,
     "one_by_one": one_by_one,
     "over_devices": over_devices,
+    "vectorized_over_devices": vectorized_over_devices,
 }
+SPREAD = ("over_devices", "vectorized_over_devices")
 WIDE = 32  # hidden units above which one after another is faster than all at once on a CPU
 
 
@@ -64,18 +76,18 @@ def choose(num_seeds: int, hidden_size: int, platform: str, num_devices: int) ->
     if platform != "cpu":
         return "vectorized"
     if num_seeds > 1 and num_devices > 1:
-        return "over_devices"
+        return "over_devices" if hidden_size > WIDE else "vectorized_over_devices"
     return "one_by_one" if hidden_size > WIDE or num_seeds == 1 else "vectorized"
 
 
 def padded(num_seeds: int, mapping: str, num_devices: int) -> int:
     """How many networks are trained so that every device has as many; the last ones are fillers."""
-    return -(-num_seeds // num_devices) * num_devices if mapping == "over_devices" else num_seeds
+    return -(-num_seeds // num_devices) * num_devices if mapping in SPREAD else num_seeds
 
 
 def place(networks: Any, shared: Any, mapping: str) -> tuple[Any, Any]:
     """Both on the devices where the mapping wants them, so that the first call compiles for all."""
-    if mapping != "over_devices":
+    if mapping not in SPREAD:
         return jax.device_put((networks, shared), jax.devices()[0])
     return (
         jax.device_put(networks, NamedSharding(_mesh(), PartitionSpec("seed"))),

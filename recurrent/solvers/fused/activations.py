@@ -11,12 +11,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.ad_checkpoint import checkpoint_name
+from jax.extend import core
 
 from recurrent.solvers.fused import programs
 
-__all__ = ["KEPT", "joined"]
+__all__ = ["CHEAP", "KEPT", "joined"]
 
 SCALES = {"logistic": 0.5, "tanh": 1.0}
+CHEAP = frozenset(
+    """abs add add_any and broadcast_in_dim ceil clamp complex concatenate conj convert_element_type copy copy_p div
+    dynamic_slice eq expand_dims floor ge gt imag integer_pow iota is_finite le logistic lt max min mul ne neg not or
+    pad real reduce_precision reshape rev round select_n sign square squeeze stop_gradient sub tanh transpose""".split()
+)
+"""What is computed again for the backward pass. All else is kept: products, what is not known here, and pieces, for a
+loop that reads a piece of what is kept whole runs several times as long as one that reads the piece."""
 KEPT = "kept"
 """The name of what is worth keeping for a backward pass: a piece behind its activation."""
 
@@ -27,20 +35,31 @@ class _Found(NamedTuple):
     whole: Any
     split: Any
     scales: tuple[float, ...]
+    sizes: tuple[int, ...]
+    axis: int
     pieces: list[Any]
     instead: list[Any]
 
 
 def joined(closed: Any) -> Any:
-    """The program ``closed``, where a value that is split into pieces, each read by one activation alone, is activated
-    whole and then split; so is a value that is split behind its activation, and not read otherwise.
+    """The program ``closed``, with its activations as a backward pass wants them.
+
+    A value that is split into pieces, each read by one activation alone, is activated whole and then split; so is a
+    value that is split behind its activation, and not read otherwise. An activation of a product keeps its result.
     """
     jaxpr = closed.jaxpr
     readers = programs.readers(jaxpr)
     found = [_behind(split, readers) or _before(split, readers, jaxpr) for split in jaxpr.eqns]
     at = {id(one.split): one for one in found if one}
     done = {id(equation) for one in at.values() for equation in one.instead}
-    if not at:
+    of_products = _of_products(jaxpr)
+    at |= {
+        id(equation): _alone(equation)
+        for equation in jaxpr.eqns
+        if _is_activation(equation) and id(equation) not in done and equation.invars[0] in of_products
+    }
+    rectified = {id(one) for one in jaxpr.eqns if _is_relu(one) and one.invars[0] in of_products}
+    if not at and not rectified:
         return closed
 
     def run(*values: Any) -> list[Any]:
@@ -48,14 +67,33 @@ def joined(closed: Any) -> Any:
         for equation in jaxpr.eqns:
             if id(equation) in at:
                 one = at[id(equation)]
-                sizes = tuple(map(int, equation.params["sizes"]))
-                pieces = _activated(one.scales, sizes, equation.params["axis"], env[one.whole])
+                pieces = _activated(one.scales, one.sizes, one.axis, env[one.whole])
                 env |= dict(zip(one.pieces, pieces, strict=True))
+            elif id(equation) in rectified:
+                env[equation.outvars[0]] = _rectified(env[equation.invars[0]])
             elif id(equation) not in done:
                 programs.evaluate([equation], env)
         return programs.outputs(jaxpr, env)
 
     return jax.make_jaxpr(run)(*(var.aval for var in jaxpr.invars))
+
+
+def _of_products(jaxpr: Any) -> set[Any]:
+    """The variables that cannot be computed again without a product, or without keeping what one gave."""
+    found: set[Any] = set()
+    for equation in jaxpr.eqns:
+        reads = any(not isinstance(atom, core.Literal) and atom in found for atom in equation.invars)
+        name = equation.primitive.name
+        if name in programs.PRODUCTS or (reads and name in CHEAP and name not in SCALES):
+            found |= set(equation.outvars)
+    return found
+
+
+def _alone(equation: Any) -> _Found:
+    """An activation that is not split: one piece."""
+    shape = equation.outvars[0].aval.shape
+    scales, axis = (SCALES[equation.primitive.name],), len(shape) - 1
+    return _Found(equation.invars[0], equation, scales, shape[-1:], axis, list(equation.outvars), [equation])
 
 
 def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Found | None:
@@ -67,7 +105,8 @@ def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Found | None:
         return None
     activations = [one[0] for one in reading]
     scales = tuple(SCALES[activation.primitive.name] for activation in activations)
-    return _Found(split.invars[0], split, scales, [one.outvars[0] for one in activations], activations)
+    pieces = [one.outvars[0] for one in activations]
+    return _Found(split.invars[0], split, scales, *_cut(split), pieces, activations)
 
 
 def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Found | None:
@@ -78,13 +117,46 @@ def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Found | N
     if not makers or not _is_activation(makers[0]):
         return None
     scales = (SCALES[makers[0].primitive.name],) * len(split.outvars)
-    return _Found(makers[0].invars[0], split, scales, list(split.outvars), makers)
+    return _Found(makers[0].invars[0], split, scales, *_cut(split), list(split.outvars), makers)
+
+
+def _cut(split: Any) -> tuple[tuple[int, ...], int]:
+    return tuple(map(int, split.params["sizes"])), split.params["axis"]
 
 
 def _is_activation(equation: Any) -> bool:
     if equation is None or equation.primitive.name not in SCALES:
         return False
     return jnp.issubdtype(equation.outvars[0].aval.dtype, jnp.floating)
+
+
+def _is_relu(equation: Any) -> bool:
+    """Whether an equation is `jax.nn.relu`: max(x, 0) with a derivative of its own."""
+    if equation.primitive.name != "custom_jvp_call":
+        return False
+    inside = programs.flat(
+        lambda *values: programs.run(equation.params["call_jaxpr"], values), *_avals(equation)
+    )
+    if [one.primitive.name for one in inside.jaxpr.eqns] != ["max"]:
+        return False
+    first, second = inside.jaxpr.eqns[0].invars
+    return first is inside.jaxpr.invars[0] and isinstance(second, core.Literal) and bool(second.val == 0)
+
+
+def _avals(equation: Any) -> list[Any]:
+    return [atom.aval for atom in equation.invars]
+
+
+@jax.custom_jvp
+def _rectified(x: Any) -> Any:
+    """max(x, 0), whose derivative keeps a bit for each number."""
+    return jnp.maximum(x, 0)
+
+
+@_rectified.defjvp
+def _(primals: Any, tangents: Any) -> tuple[Any, Any]:
+    is_positive = checkpoint_name(primals[0] > 0, KEPT)
+    return jnp.maximum(primals[0], 0), jnp.where(is_positive, tangents[0], 0)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
@@ -95,10 +167,10 @@ def _activated(scales: tuple[float, ...], sizes: tuple[int, ...], axis: int, who
 
 def _by_one_tanh(scales: Any, sizes: Any, axis: int, whole: Any) -> tuple[list[Any], list[Any]]:
     """The pieces of the scaled tanh, and of what is made of them."""
-    shape = [1] * whole.ndim
-    shape[axis] = -1
-    scale = jnp.asarray(np.repeat(scales, sizes).reshape(shape), whole.dtype)
-    cut = [checkpoint_name(piece, KEPT) for piece in jax.lax.split(jnp.tanh(whole * scale), sizes, axis)]
+    cut = [
+        checkpoint_name(piece, KEPT)
+        for piece in _split(jnp.tanh(_scaled(scales, sizes, axis, whole)), sizes, axis)
+    ]
     found = [
         piece if scale == SCALES["tanh"] else piece * scale + (1.0 - scale)
         for piece, scale in zip(cut, scales, strict=True)
@@ -106,9 +178,21 @@ def _by_one_tanh(scales: Any, sizes: Any, axis: int, whole: Any) -> tuple[list[A
     return cut, found
 
 
+def _scaled(scales: Any, sizes: Any, axis: int, whole: Any) -> Any:
+    if len(set(scales)) == 1:
+        return whole if scales[0] == SCALES["tanh"] else whole * scales[0]
+    shape = [1] * whole.ndim
+    shape[axis] = -1
+    return whole * jnp.asarray(np.repeat(scales, sizes).reshape(shape), whole.dtype)
+
+
+def _split(whole: Any, sizes: Any, axis: int) -> list[Any]:
+    return [whole] if len(sizes) == 1 else list(jax.lax.split(whole, sizes, axis))
+
+
 @_activated.defjvp
 def _(scales: Any, sizes: Any, axis: int, primals: Any, tangents: Any) -> tuple[list[Any], list[Any]]:
     cut, found = _by_one_tanh(scales, sizes, axis, primals[0])
     slopes = [scale**2 * (1.0 - piece * piece) for piece, scale in zip(cut, scales, strict=True)]
-    moved = jax.lax.split(tangents[0], sizes, axis)
+    moved = _split(tangents[0], sizes, axis)
     return found, [tangent * slope for tangent, slope in zip(moved, slopes, strict=True)]

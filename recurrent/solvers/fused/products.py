@@ -12,13 +12,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 from recurrent.solvers.fused import programs
 
 __all__ = ["Product", "Step", "cut"]
 
-PRODUCTS = ("dot_general", "conv_general_dilated")
 SUMS = ("add", "add_any")
 
 
@@ -40,6 +40,20 @@ class Product:
         """The variable of the operand that moves."""
         return self.equation.invars[1 - self.fixed]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is ``moving @ weight`` with a matrix, all of one type, and in the shape of its sum."""
+        parameters, operands = self.equation.params, self.equation.invars
+        last = operands[0].aval.ndim - 1
+        return (
+            self.equation.primitive.name == "dot_general"
+            and self.fixed == 1
+            and operands[1].aval.ndim == 2
+            and parameters["dimension_numbers"] == (((last,), (0,)), ((), ()))
+            and len({_dtype(var) for var in (*operands, self.sum)}) == 1
+            and parameters["precision"] is None
+        )
+
     def pull(self, weight: Any, moving: Any, at_sum: Any) -> Any:
         """The cotangent of ``weight``, given the cotangents of the sum and what moved, both ``[t, ...]``."""
 
@@ -59,7 +73,8 @@ class Step:
 
     ``fixed`` equations depend on weights alone, ``moving`` ones on the state or the input too. ``addends`` are fixed
     variables that are added to a sum of products, with that sum. ``used`` are the fixed variables that are read
-    elsewhere, and ``taken`` says at which places (id of the equation, place) products and sums read theirs.
+    elsewhere, and ``taken`` says at which places (id of the equation, place) products and sums read theirs. ``states``
+    are the variables of the state before the step; the first outputs are the state behind it.
     """
 
     jaxpr: Any
@@ -70,6 +85,21 @@ class Step:
     addends: tuple[tuple[Any, Any], ...]
     used: tuple[Any, ...]
     taken: frozenset[tuple[int, int]]
+    states: tuple[Any, ...]
+
+    @property
+    def put_out(self) -> dict[Any, int]:
+        """For each state whose next value is an output too, at which place among the outputs."""
+        new, ys = self.jaxpr.outvars[: len(self.states)], self.jaxpr.outvars[len(self.states) :]
+        return {var: ys.index(after) for var, after in zip(self.states, new, strict=True) if after in ys}
+
+    @property
+    def emitted(self) -> tuple[Any, ...]:
+        """What moves in a product and is neither an input nor an output of the step before."""
+        given = {*self.jaxpr.invars, *self.put_out} - ({*self.states} - {*self.put_out})
+        return tuple(
+            dict.fromkeys(product.moving for product in self.products if product.moving not in given)
+        )
 
     @property
     def sums(self) -> tuple[Any, ...]:
@@ -95,15 +125,40 @@ class Step:
         """
         by_sum = dict(zip(self.sums, at_sums, strict=True))
         values = dict(zip(self.multiplied, multiplied, strict=True))
-        parts = [
-            (product.weight, product.pull(values[product.weight], value, by_sum[product.sum]))
-            for product, value in zip(self.products, moving, strict=True)
-        ]
-        parts += [(var, _shrunk(by_sum[root], var.aval.shape)) for var, root in self.addends]
+        parts: list[tuple[Any, Any]] = []
+        rows: dict[Any, list[tuple[Any, Any]]] = {}
+        for product, value in zip(self.products, moving, strict=True):
+            if product.is_plain:
+                rows.setdefault(product.sum, []).append((product.weight, value))
+            else:
+                parts.append(
+                    (product.weight, product.pull(values[product.weight], value, by_sum[product.sum]))
+                )
+        for var, root in self.addends:
+            if root in rows and var.aval.size == root.aval.shape[-1] == var.aval.shape[-1]:
+                rows[root].append((var, jnp.ones((*by_sum[root].shape[:-1], 1), by_sum[root].dtype)))
+            else:
+                parts.append((var, _shrunk(by_sum[root], var.aval.shape)))
+        for root, pairs in rows.items():
+            parts += _together(pairs, by_sum[root])
         found: dict[Any, Any] = {}
         for var, part in parts:
             found[var] = found[var] + part if var in found else part
         return [found[var] for var in self.multiplied]
+
+
+def _together(pairs: Sequence[tuple[Any, Any]], at_sum: Any) -> list[tuple[Any, Any]]:
+    """The cotangents of weights ``[k, n]`` (of a bias ``[n]``, multiplied by ones) whose products share one sum: one
+    product for all, for a narrow one by itself takes as long as a wide one.
+    """
+    joined = jnp.concatenate([value for _, value in pairs], -1)
+    leading = tuple(range(at_sum.ndim - 1))
+    whole = jax.lax.dot_general(joined, at_sum, ((leading, leading), ((), ())))
+    ends = np.cumsum([value.shape[-1] for _, value in pairs])
+    return [
+        (var, whole[end - value.shape[-1] : end].reshape(var.aval.shape))
+        for (var, value), end in zip(pairs, ends, strict=True)
+    ]
 
 
 def _shrunk(at_sum: Any, shape: tuple[int, ...]) -> Any:
@@ -115,8 +170,10 @@ def _shrunk(at_sum: Any, shape: tuple[int, ...]) -> Any:
     return at_sum.sum(axis=(*range(leading), *stretched)).reshape(shape)
 
 
-def cut(jaxpr: Any, num_fixed: int) -> Step:
-    """The step whose program is ``jaxpr``; its first ``num_fixed`` inputs are fixed, the others move."""
+def cut(jaxpr: Any, num_fixed: int, num_states: int) -> Step:
+    """The step whose program is ``jaxpr``: its first ``num_fixed`` inputs are fixed, the next ``num_states`` inputs and
+    the first outputs are the state, before and after.
+    """
     constants, known = set(jaxpr.constvars), {*jaxpr.constvars, *jaxpr.invars[:num_fixed]}
     fixed, moving = [], []
     for equation in jaxpr.eqns:
@@ -147,6 +204,7 @@ def cut(jaxpr: Any, num_fixed: int) -> Step:
         addends=tuple((equation.invars[place], root) for equation, place, root in addends),
         used=tuple(dict.fromkeys(used)),
         taken=frozenset(taken),
+        states=tuple(jaxpr.invars[num_fixed : num_fixed + num_states]),
     )
 
 
@@ -164,7 +222,7 @@ def _sum_of(var: Any, readers: dict[Any, list[Any]]) -> Any:
 
 def _products(moving: Sequence[Any], known: set[Any], readers: Any) -> Iterator[Product]:
     for equation in moving:
-        if equation.primitive.name in PRODUCTS:
+        if equation.primitive.name in programs.PRODUCTS:
             rests = [isinstance(atom, core.Literal) or atom in known for atom in equation.invars]
             if any(rests):  # and not both: it moves
                 yield Product(equation, rests.index(True), _sum_of(equation.outvars[0], readers))

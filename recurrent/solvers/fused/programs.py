@@ -7,8 +7,9 @@ import jax
 from jax.extend import core
 from jaxtyping import PyTree
 
-__all__ = ["evaluate", "flat", "operands", "outputs", "readers", "results"]
+__all__ = ["PRODUCTS", "evaluate", "flat", "operands", "outputs", "readers", "results", "run"]
 
+PRODUCTS = ("dot_general", "conv_general_dilated")
 CALLS = ("pjit", "jit", "closed_call")
 """Programs within a program that are nothing but their equations."""
 
@@ -17,7 +18,7 @@ def flat(function: Callable[..., Any], *arguments: PyTree) -> Any:
     """The program of ``function`` for such arguments, as a closed jaxpr; calls are replaced by their equations."""
     closed = jax.make_jaxpr(function)(*arguments)
     values = [var.aval for var in closed.jaxpr.invars]
-    return jax.make_jaxpr(lambda *values: _run(closed, values))(*values)
+    return jax.make_jaxpr(lambda *values: run(closed, values))(*values)
 
 
 def evaluate(
@@ -44,12 +45,13 @@ def operands(equation: Any, env: dict[Any, Any]) -> list[Any]:
 def results(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """What an equation computes of ``values``."""
     if equation.primitive.name in CALLS:
-        return _run(equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"], values)
+        return run(equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"], values)
     found = equation.primitive.bind(*values, **equation.primitive.get_bind_params(equation.params))
     return found if equation.primitive.multiple_results else [found]
 
 
-def _run(closed: Any, values: Sequence[Any]) -> list[Any]:
+def run(closed: Any, values: Sequence[Any]) -> list[Any]:
+    """What a closed program returns for such values."""
     jaxpr = closed.jaxpr
     env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
     evaluate(jaxpr.eqns, env)

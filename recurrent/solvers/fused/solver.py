@@ -1,6 +1,7 @@
 """The solver whose backward loop carries no weight gradients: they are products over many steps, behind it."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -10,27 +11,20 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from recurrent import arrays
-from recurrent.cell import Unsupported
+from recurrent.cell import Cell, Noisy, Unsupported
 from recurrent.sizes import Size
-from recurrent.solvers.base import Problem, Solver, by_segments, check_known, check_length, divisor_near
+from recurrent.solvers.base import Problem, Solver, check_known, check_length, divisor_near
 from recurrent.solvers.fused import activations, products, programs
+from recurrent.solvers.fused.backward import Moved, pulled
 from recurrent.solvers.fused.products import Step
 
-__all__ = ["Fused"]
+__all__ = ["Fused", "has_products"]
 
 ROWS = 512
 """So many rows, steps times sequences, make a product for a weight gradient that keeps a CPU busy; more do not fit into
 its cache."""
 FEWEST = 16
 """Fewer steps would not be worth a loop of their own."""
-
-CHEAP = frozenset(
-    """abs add add_any and broadcast_in_dim ceil clamp complex concatenate conj convert_element_type copy copy_p div
-    dynamic_slice eq expand_dims floor ge gt imag integer_pow iota is_finite le lt max min mul ne neg not or pad real
-    reduce_precision reshape rev round select_n sign square squeeze stop_gradient sub transpose""".split()
-)
-"""What is computed again for the backward pass. All else is kept: products, activations, what is not known here, and
-pieces, for a loop that reads a piece of what is kept whole runs several times as long as one that reads the piece."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +66,7 @@ class Fused(Solver):
 
         now = [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in steps]
         closed = activations.joined(programs.flat(one_step, fixed, state, now))
-        step = products.cut(closed.jaxpr, len(fixed))
+        step = products.cut(closed.jaxpr, len(fixed), len(state))
         if not step.products:
             raise Unsupported(self, problem.cell, "no product with a weight is found in its step")
         env = dict(zip(step.jaxpr.constvars, closed.consts, strict=True))
@@ -80,11 +74,7 @@ class Fused(Solver):
         programs.evaluate(step.fixed, env)
         multiplied, used = ([env[var] for var in names] for names in (step.multiplied, step.used))
 
-        def run(state: Any, steps: Any) -> Any:
-            return _solved(step, multiplied, used, state, steps)
-
-        length = self.length(problem)
-        final, ys = run(state, steps) if length is None else by_segments(run, state, steps, length, rest=run)
+        final, ys = _solved(step, self.length(problem), multiplied, used, state, steps)
         return state_tree.unflatten(final), structure[0].unflatten(ys)
 
     def length(self, problem: Problem) -> int | None:
@@ -99,7 +89,30 @@ class Fused(Solver):
         return None if num_steps < 2 * wanted else divisor_near(num_steps, wanted)
 
 
-def _solved(step: Step, multiplied: Any, used: Any, state: Any, steps: Any) -> tuple[Any, Any]:
+@functools.lru_cache(maxsize=256)
+def has_products(cell: Cell) -> bool:
+    """Whether `Fused` runs a cell: one step of it, traced without computing anything, multiplies by a weight."""
+
+    def one_step(weights: PyTree, x: PyTree, state: PyTree) -> PyTree:
+        u = cell.project(weights, Noisy(x, None) if cell.is_stochastic else x)
+        return cell.step(weights, state, u)
+
+    weights = jax.eval_shape(lambda: cell.prepare(cell.init(jax.random.key(0))))
+    state = jax.eval_shape(lambda weights: cell.initial_state(weights, ()), weights)
+    x = jax.tree.map(
+        lambda shape: jax.ShapeDtypeStruct(shape, jnp.float32), cell.input_shape, is_leaf=arrays.is_shape
+    )
+    try:
+        program = programs.flat(one_step, weights, x, state)
+    except TypeError:  # its inputs are no floating numbers: nothing is known
+        return False
+    weights, state = jax.tree.leaves(weights), jax.tree.leaves(state)
+    return bool(products.cut(program.jaxpr, len(weights), len(state)).products)
+
+
+def _solved(
+    step: Step, length: int | None, multiplied: Any, used: Any, state: Any, steps: Any
+) -> tuple[Any, Any]:
     """``(final_state, ys)`` over ``steps``, with the derivative that `Fused` describes."""
     given, tree = jax.tree.flatten((used, state, steps))
     varies = [var not in step.constants for var in step.used] + [True] * (len(given) - len(step.used))
@@ -121,15 +134,16 @@ def _solved(step: Step, multiplied: Any, used: Any, state: Any, steps: Any) -> t
             used, state, steps = joined(free, rest)
             return _tapped(step, multiplied, used, state, steps, taps)
 
+        _, state, steps = joined(free, rest)
         num_steps = arrays.num_steps(steps)
         taps = [jnp.zeros((num_steps, *var.aval.shape), var.aval.dtype) for var in step.sums]
-        found, pull, moving = jax.vjp(tapped, free, taps, has_aux=True)
-        return found, (pull, multiplied, moving)
+        found, pull, emitted = jax.vjp(tapped, free, taps, has_aux=True)
+        return found, (pull, multiplied, _moved(step, state, steps, found[1], emitted))
 
     def backward(kept: Any, cotangents: Any) -> Any:
-        pull, multiplied, moving = kept
-        free, at_sums = pull(cotangents)
-        return step.pull(multiplied, moving, at_sums), free, None
+        pull, multiplied, moved = kept
+        found, free = pulled(step, length, pull, multiplied, moved, cotangents)
+        return found, free, None
 
     run.defvjp(forward, backward)
     free, rest = (
@@ -149,7 +163,7 @@ def _plain(step: Step, multiplied: Any, used: Any, state: Any, steps: Any) -> tu
 
 
 def _tapped(step: Step, multiplied: Any, used: Any, state: Any, steps: Any, taps: Any) -> tuple[Any, Any]:
-    """``((final_state, ys), what moved in each product)``.
+    """``((final_state, ys), what moved in a product and is no input, state or output)``.
 
     The derivative with respect to ``taps`` ``[t, ...]``, zeros, is that of the sums; products and what is added to them
     count as constants where they read ``multiplied``.
@@ -169,15 +183,28 @@ def _tapped(step: Step, multiplied: Any, used: Any, state: Any, steps: Any, taps
         env = _environment(step, multiplied, used, [*state, *now])
         programs.evaluate(step.moving, env, read, written)
         found = programs.outputs(step.jaxpr, env)
-        return found[: len(state)], (found[len(state) :], [env[product.moving] for product in step.products])
+        return found[: len(state)], (found[len(state) :], [env[var] for var in step.emitted])
 
     if not step.is_complex:  # `jax.checkpoint` cannot keep complex numbers by a policy
         # a scanned body cannot be merged with its own recomputation, so the barrier against that is not needed
         body = jax.checkpoint(
-            body, prevent_cse=False, policy=lambda primitive, *_, **__: primitive.name not in CHEAP
+            body,
+            prevent_cse=False,
+            policy=lambda primitive, *_, **__: primitive.name not in activations.CHEAP,
         )
-    final, (ys, moving) = jax.lax.scan(body, state, (steps, taps))
-    return (final, ys), moving
+    final, (ys, emitted) = jax.lax.scan(body, state, (steps, taps))
+    return (final, ys), emitted
+
+
+def _moved(step: Step, state: Any, steps: Any, ys: Any, emitted: Any) -> list[Moved]:
+    """What moved in each product: an input, the output of the step before where that is the state, or what was
+    emitted for it.
+    """
+    found = dict(zip(step.emitted, map(Moved, emitted), strict=True))
+    found |= dict(zip(step.jaxpr.invars[-len(steps) :], map(Moved, steps), strict=True))
+    before = dict(zip(step.states, state, strict=True))
+    found |= {var: Moved(ys[place], before[var]) for var, place in step.put_out.items()}
+    return [found[product.moving] for product in step.products]
 
 
 def _environment(step: Step, multiplied: Any, used: Any, moving: Any) -> dict[Any, Any]:

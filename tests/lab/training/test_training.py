@@ -166,8 +166,10 @@ def test_seeds_are_the_networks_that_they_would_be_alone(name):
 def test_the_mapping_is_chosen_by_shape_and_fillers_come_and_go():
     assert seeds.choose(3, 16, "gpu", 1) == "vectorized"
     assert [seeds.choose(3, width, "cpu", 1) for width in (32, 33)] == ["vectorized", "one_by_one"]
-    assert [seeds.choose(number, 16, "cpu", 2) for number in (1, 2)] == ["one_by_one", "over_devices"]
-    assert [seeds.padded(3, name, 2) for name in ("one_by_one", "over_devices")] == [3, 4]
+    assert seeds.choose(1, 16, "cpu", 2) == "one_by_one"
+    spread = ["vectorized_over_devices", "over_devices"]
+    assert [seeds.choose(2, width, "cpu", 2) for width in (32, 33)] == spread
+    assert [seeds.padded(3, name, 2) for name in ("one_by_one", *spread)] == [3, 4, 4]
     trainer = trainer_of()
     networks = jax.vmap(trainer.init)(jax.vmap(jax.random.key)(jnp.arange(4)))
     others = jax.vmap(trainer.init)(jax.vmap(jax.random.key)(jnp.arange(10, 14)))

@@ -134,15 +134,19 @@ def products_by_depth(fn, *arguments):
 
 def test_the_weight_gradients_stand_behind_the_loop_over_steps():
     params, xs = LSTM.init(jax.random.key(0)), inputs(64)
-    weights = [{params.w_x.shape, params.w_x.T.shape}, {params.w_h.shape, params.w_h.T.shape}]
+    one_by_one = {params.w_x.shape, params.w_x.T.shape}, {params.w_h.shape, params.w_h.T.shape}
+    together = ({(3 + 4 + 1, 16)},)  # of the input, the state and ones, for the bias
 
-    def depths(solver):
+    def depths(solver, weights):
         found = products_by_depth(jax.grad(loss(LSTM, solver)), params, xs)
         return [sorted(depth for depth, shape in found if shape in shapes) for shapes in weights]
 
-    assert depths(rec.Sequential()) == [[1], [1]]
-    assert depths(rec.Fused()) == [[0], [0]]  # 64 steps of 2 are no more than one chunk
-    assert depths(rec.Fused(16)) == [[1], [1]]  # of the loop over chunks; a step stands in two
+    assert depths(rec.Sequential(), one_by_one) == [[1], [1]]
+    for solver in FUSED:
+        assert depths(solver, one_by_one) == [[], []]
+    assert depths(rec.Fused(), together) == [[0]]  # 64 steps of 2 are no more than one chunk
+    assert depths(rec.Fused(16), together) == [[1]]  # of the loop over chunks; a step stands in two
+    assert depths(rec.Fused(20), together) == [[0, 1]]  # 4 steps are left behind
 
 
 @pytest.mark.optimised

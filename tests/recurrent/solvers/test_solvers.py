@@ -10,6 +10,7 @@ from awkward_cells import AWKWARD
 from traced import equations
 
 import recurrent as rec
+from recurrent.solvers import measured
 from recurrent.testing.contract import check_cell
 
 LSTM, LRU = rec.LSTM(3, 4), AWKWARD["lru"]
@@ -85,7 +86,8 @@ def test_checkpoints_need_memory_that_grows_with_the_root_of_time():
     assert temporary_bytes(rec.Checkpointed(), long) < temporary_bytes(rec.Sequential(), long) / 10
 
 
-def test_the_default_forms_large_linear_states_again_and_keeps_all_others():
+def test_the_default_forms_large_linear_states_again_and_keeps_all_others(monkeypatch):
+    monkeypatch.setattr(measured, "FUSED", {})
     memory = rec.retention(3, 64)
     wide, narrow = (jax.ShapeDtypeStruct((8, 64, size), jnp.float32) for size in (64, 1))
     verdicts = {
@@ -100,6 +102,42 @@ def test_the_default_forms_large_linear_states_again_and_keeps_all_others():
         chosen, why = rec.AUTO.choose_for(cell, num_steps, state, platform)
         assert chosen == solver, (cell, num_steps, state, platform)
         assert ("MiB of states again" in why) == (solver == rec.Checkpointed())
+
+
+def test_the_default_takes_what_was_measured_to_be_faster(monkeypatch):
+    monkeypatch.setattr(measured, "POINTS", ((16, 16), (64, 64), (32, 128)))
+    monkeypatch.setattr(measured, "FUSED", {"LSTM": (1.1, 0.9, 0.7), "LTC": (0.5, 0.5, 0.5)})
+
+    def chosen(cell, sequences, platform="cpu"):
+        state = cell.initial_state(cell.prepare(cell.init(jax.random.key(0))), (sequences,))
+        return rec.AUTO.choose_for(cell, 100, state, platform)
+
+    assert chosen(rec.LSTM(2, 16), 16) == (
+        rec.Sequential(),
+        "training on a CPU takes 1.10 of its time with Fused()",
+    )
+    assert chosen(rec.LSTM(2, 20), 1)[0] == rec.Sequential()
+    assert chosen(rec.LSTM(2, 60), 100)[0] == rec.Fused()
+    assert "0.70 of the time of Sequential()" in chosen(rec.LSTM(2, 300), 20)[1]
+    assert chosen(rec.zoneout(rec.LSTM(2, 300)), 20)[0] == rec.Fused()  # as the cell inside
+    assert chosen(rec.LSTM(2, 300), 20, "gpu")[0] == rec.Sequential()
+    assert chosen(rec.GRU(2, 300), 20)[0] == rec.Sequential()  # not measured
+    assert chosen(rec.LTC(2, 8), 20)[0] == rec.Fused()
+    assert chosen(rec.LTC(2, 8, synapses="pairs"), 20)[0] == rec.Sequential()  # no product in its step
+
+
+def test_a_forward_derivative_of_the_default_is_told_what_to_take(monkeypatch):
+    monkeypatch.setattr(measured, "FUSED", {"LSTM": (0.5,) * 3})
+    params, xs = LSTM.init(jax.random.key(0)), inputs(5)
+    if rec.AUTO.choose_for(LSTM, 5, rec.unroll(LSTM, params, xs)[0])[0] != rec.Fused():
+        pytest.skip("not on a CPU")
+
+    def outputs(xs, **options):
+        return rec.unroll(LSTM, params, xs, **options)[1]
+
+    with pytest.raises(rec.Unsupported, match=r"take solver=Sequential\(\)"):
+        jax.jvp(outputs, (xs,), (xs,))
+    jax.jvp(lambda xs: outputs(xs, solver=rec.Sequential()), (xs,), (xs,))
 
 
 def test_the_default_runs_what_it_says():
@@ -141,8 +179,9 @@ def test_a_solver_asked_for_by_name_refuses_by_name():
         rec.unroll(LSTM, params, xs, solver=rec.Associative())
     assert (error.value.solver, error.value.cell) == (rec.Associative(), LSTM)
     assert "\n" not in str(error.value)
+    default = rec.AUTO.choose_for(LSTM, len(xs), rec.unroll(LSTM, params, xs)[0])[0]
     for ours, plain in zip(
-        rec.unroll(LSTM, params, xs)[0], rec.unroll(LSTM, params, xs, solver=rec.Sequential())[0], strict=True
+        rec.unroll(LSTM, params, xs)[0], rec.unroll(LSTM, params, xs, solver=default)[0], strict=True
     ):
         np.testing.assert_array_equal(ours, plain)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas
 
 NAN = float("nan")
+LENGTHS = "test_lengths"  # a flag, though it begins like the tests
 
 
 def frame(*paths: Path | str) -> "pandas.DataFrame":
@@ -18,9 +19,9 @@ def frame(*paths: Path | str) -> "pandas.DataFrame":
 
     Columns: ``experiment``, ``preset``, ``cell`` (its label), every flag by its name (of the runs of several
     experiments, those that a run has not are NaN), ``seed`` and ``seed_index`` of the network, ``test_*`` (this
-    network's), ``baseline``, ``lag``, ``solved``, ``updates_to_solve``, ``num_updates`` (asked for), ``updates``
-    (done), ``status``, ``seconds`` (of the run, all its networks side by side), ``num_parameters``,
-    ``params_sha256``, what the experiment adds as its facts, and ``folder``.
+    network's; ``test_*_at_N`` at a further length N), ``baseline``, ``lag``, ``solved``, ``updates_to_solve``,
+    ``num_updates`` (asked for), ``updates`` (done), ``status``, ``seconds`` (of the run, all its networks side by
+    side), ``num_parameters``, ``params_sha256``, what the experiment adds as its facts, and ``folder``.
 
     ``status`` is ``ended``, ``stopped: solved``, ``lost`` (the network is not finite), ``training`` (by a process that
     is alive), ``waiting`` (until such a process has compiled, or trained another run) or ``interrupted``. Of a run that
@@ -34,7 +35,7 @@ def frame(*paths: Path | str) -> "pandas.DataFrame":
 
     runs = found.below(*paths)
     rows = [_network(run, index) for run in runs for index in range(int(run.flags["num_seeds"]))]
-    numbers = sorted({name for row in rows for name in row if name.startswith("test_")})
+    numbers = sorted({name for row in rows for name in row if name.startswith("test_") and name != LENGTHS})
     made = pd.DataFrame(rows)
     names = dict.fromkeys(name for row in rows for name in row)
     first = [name for name in names if name not in numbers and name not in LAST]
@@ -81,6 +82,11 @@ def _network(run: Found, index: int) -> dict[str, Any]:
         return own
     summary, seed = run.summary, run.summary["seeds"][index]
     tests = {f"test_{name}": _number(value["seeds"][index]) for name, value in summary["test"].items()}
+    tests |= {
+        f"test_{name}_at_{length}": _number(value["seeds"][index])
+        for length, metrics in summary.get("lengths", {}).items()
+        for name, value in metrics.items()
+    }
     facts = {name.replace(" ", "_"): value for name, value in summary["facts"].items()}
     return {
         **facts,

@@ -115,6 +115,7 @@ def plan(
         Resolved(machine, "", mapping),
     )
     check_shapes(job)
+    check_lengths(job)
     check_rest(job)
     solver, notes = None, ()
     changed = _changed_source(place, experiment)
@@ -229,6 +230,21 @@ def check_shapes(job: Job) -> None:
                 f"experiment {job.experiment.name}: an update of {job.label}: {described(error)}"
             ) from error
         raise Fault(f"--cell: {job.label}: {type(error).__name__}: {first}") from error
+
+
+def check_lengths(job: Job) -> None:
+    """Fault where the task cannot be had at one of ``test_lengths``, or is then another one for the model."""
+    task = job.parts.task
+    for length in job.config.test_lengths:
+        at_length = getattr(task, "at_length", None)
+        if at_length is None:
+            raise Fault(f"--test-lengths: {job.experiment.name} has sequences of one length")
+        try:
+            other = at_length(length)
+        except ValueError as error:
+            raise Fault(f"--test-lengths: {length}: {error}") from error
+        if (other.input_shape, other.output_shape) != (task.input_shape, task.output_shape):
+            raise Fault(f"--test-lengths: at {length} the task has other inputs or outputs than the network")
 
 
 def check_kept(label: str, doing: str, before: Any, after: Any) -> None:

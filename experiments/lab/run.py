@@ -12,7 +12,7 @@ from tqdm import tqdm
 from experiments.errors import FAILED, Fault, unheard_too
 from experiments.lab import planning
 from experiments.lab.opened import Run, open_run
-from experiments.lab.pictures import grid
+from experiments.lab.pictures import grid, lengths
 from experiments.lab.plan import configs, grids
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Experiment
@@ -235,7 +235,7 @@ def finish(experiment: Experiment, out: Path) -> None:
     ended = [one for one in ended if one.summary]
     labels = grids.names_of([one.config for one in ended])
     ended = [dataclasses.replace(one, label=label) for one, label in zip(ended, labels, strict=True)]
-    for draw in experiment.pictures:
+    for draw in (*experiment.pictures, lengths.draw):
         draw(ended, out)
     grid.draw(ended, out)
     # last: where the table is, the pictures have been drawn

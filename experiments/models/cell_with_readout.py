@@ -34,8 +34,8 @@ class CellWithReadoutParams(NamedTuple):
 class LayerWithReadout:
     """A layer (or a cell), then a readout at the steps that ``predicts`` selects.
 
-    ``bias`` and ``skip``: see `Readout`. ``carries``: the state goes on from batch to batch, without its gradient
-    (truncated backpropagation through time); else every sequence starts from the initial state.
+    ``bias``, ``skip`` and ``init_range``: see `Readout`. ``carries``: the state goes on from batch to batch, without
+    its gradient (truncated backpropagation through time); else every sequence starts from the initial state.
     """
 
     cell: Any
@@ -45,6 +45,7 @@ class LayerWithReadout:
     carries: bool = False
     bias: bool = True
     skip: bool = False
+    init_range: float | None = None
 
     def with_solver(self, solver: Any) -> Self:
         """This model with another solver."""
@@ -61,7 +62,14 @@ class LayerWithReadout:
     def readout(self) -> Readout:
         """The readout of the cell's output, all axes of an image as one."""
         input_size = math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
-        return Readout(math.prod(self.cell.output_shape), self.output_size, input_size, self.bias, self.skip)
+        return Readout(
+            math.prod(self.cell.output_shape),
+            self.output_size,
+            input_size,
+            self.bias,
+            self.skip,
+            self.init_range,
+        )
 
     def init(self, key: Key) -> CellWithReadoutParams:
         """The cell's parameters and the readout's, each from its own key."""
@@ -167,9 +175,10 @@ def with_readout(
     output_size: int,
     predicts: EveryStep | LastStep,
     solver: Any = rec.AUTO,
-    **options: bool,
+    **options: Any,
 ) -> LayerWithReadout:
-    """A cell or a layer with a readout; ``options`` are ``carries``, ``bias`` and ``skip`` of `LayerWithReadout`.
+    """A cell or a layer with a readout; ``options`` are ``carries``, ``bias``, ``skip`` and ``init_range`` of
+    `LayerWithReadout`.
 
     >>> type(with_readout(rec.GRU(2, 3), 1, LastStep())).__name__
     'CellWithReadout'

@@ -126,6 +126,8 @@ class Config:
     """Folder of a run whose networks this one starts from, network i from network i; empty: from new parameters."""
     stop: Literal["updates", "solved"] = "updates"
     """End of the run. updates: after num_updates; solved: as soon as every network is solved, at an evaluation."""
+    test_lengths: tuple[Positive, ...] = ()
+    """Further lengths of the task, with commas between, at which the trained networks are tested as well."""
     gradient: str = "bptt"
     """Gradient that an update follows. bptt: through all steps of the batch. truncated(k1=5,k2=10): every k1 steps, the
     losses of the last k1 steps go back through the last k2 >= k1 steps, whose first state is a constant; windows end
@@ -166,6 +168,7 @@ LATER: dict[str, Any] = {
     "group_rates": "",
     "start_from": "",
     "stop": "updates",
+    "test_lengths": (),
 }
 """Fields that runs were stored without, and the values with which those ran: at them a field enters neither a stored
 configuration nor a hash, so that such a run keeps its folder."""

@@ -114,17 +114,22 @@ def make(
         "num_parameters": sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(params)),
         "num_updates": num_updates,
         "num_sequences": num_updates * config.batch_size,
-        "test": {
-            name: {
-                "mean": float(np.mean(values[: config.num_seeds])),
-                "seeds": [float(values[index]) for index in seeds],
-            }
-            for name, values in test.items()
-        },
+        "test": over_seeds(test, config.num_seeds),
         "seeds": [of_seed(index) for index in seeds],
         "wall_seconds": round(wall_seconds, 2),
         "notes": list(job.resolved.notes),
         "environment": environment(job.resolved),
+    }
+
+
+def over_seeds(metrics: Mapping[str, Any], num_seeds: int) -> dict[str, Any]:
+    """For each metric its mean over the networks, without fillers, and that of each network."""
+    return {
+        name: {
+            "mean": float(np.mean(values[:num_seeds])),
+            "seeds": [float(values[index]) for index in range(num_seeds)],
+        }
+        for name, values in metrics.items()
     }
 
 

@@ -1,5 +1,6 @@
 """The loop of the host: chunks of updates, and between them evaluations, checkpoints and interruptions."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,7 +20,7 @@ from experiments.lab.storage.records import Records, write_json
 from experiments.lab.training import gradient_rules, seeds
 from experiments.lab.training.ends import LOST, SOLVED, has_ended
 from experiments.lab.training.pace import Pace
-from experiments.lab.training.programs import ProgramCache
+from experiments.lab.training.programs import ProgramCache, compile_programs
 from experiments.lab.training.signals import Interruption
 from experiments.lab.training.trainer import CAUSES, Trainer, lags
 
@@ -241,6 +242,7 @@ class _Driver:
         """The test split, read once; and what the records of each network say."""
         job = self.job
         test = jax.device_get(self.programs.test(self.networks, self.data, self.key))
+        lengths = {length: self._tested_at(length) for length in job.config.test_lengths}
         tested = jax.vmap(self.trainer.tested_params)(self.networks)
         made = summaries.make(
             job,
@@ -251,7 +253,18 @@ class _Driver:
             self._seconds(),
             self.lost_to,
         )
+        if lengths:
+            num_seeds = job.config.num_seeds
+            made["lengths"] = {
+                str(length): summaries.over_seeds(found, num_seeds) for length, found in lengths.items()
+            }
         return {**made, "stopped": self.stopped} if self.stopped else made
+
+    def _tested_at(self, length: int) -> dict[str, Any]:
+        """The test metrics on sequences of another length."""
+        trainer = dataclasses.replace(self.trainer, task=self.trainer.task.at_length(length))
+        test = compile_programs(trainer, self.job.resolved.seed_mapping).test
+        return jax.device_get(test(self.networks, self.data, self.key))
 
 
 def _skip(bar: tqdm, count: int) -> None:

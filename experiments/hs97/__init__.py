@@ -1,0 +1,1 @@
+"""The experiments of Hochreiter & Schmidhuber (1997), with their networks and their one update a sequence."""

@@ -44,7 +44,7 @@ class Narma(Series):
 
     Inputs and outputs before step 0 are 0, so that all that is asked is a function of what was read. The first 5n steps
     do not count, in which the system forgets this. Differs: y is at most 1 (``order_30``: 0.6). Without this bound the
-    output grows without end in about 0.4 % of the sequences of 1,000 steps at order 10, and in 0.05 % at order 30;
+    output grows without end in about 0.4 % of the sequences of 1,000 steps at order 10, and in 0.04 % at order 30;
     published code draws such sequences anew, or does not notice.
 
     Baseline: the variance of y, from 4,096 sequences of 1,000 steps after the first 5n. The lag is n - 1, from the

@@ -126,7 +126,7 @@ class Lorenz(Series):
 
     ``canonical``: all three coordinates are seen and predicted. ``first_coordinate``: x alone, so that the network has
     to remember enough to know the rest. Each coordinate has its mean taken away and is divided by its standard
-    deviation on the attractor. A horizon of 1 is one-step prediction; 45 steps are about one Lyapunov time.
+    deviation on the attractor. A horizon of 1 is one-step prediction; 55 steps are about one Lyapunov time.
 
     Orbits start at random near the origin, x and y uniform in [-2, 2], z in [5, 25], and are seen from a random step
     in [500, 750) on, so that no step has a phase of its own. Runge-Kutta of order 4 in steps of 0.02.

@@ -5,16 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from drawn import (
-    asked_of,
-    assert_baseline,
-    assert_distributed,
-    assert_solved,
-    assert_uniform,
-    many,
-    part,
-    tokens_of,
-)
+from drawn import assert_distributed, assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, many, part, tokens_of
 
 from experiments.tasks.recall.associative import AssociativeRetrieval, MultiQueryRecall
 

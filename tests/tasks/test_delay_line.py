@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from drawn import judged, many
+from recall_draws import judged, many
 
 from experiments.tasks.recall.delay_line import DelayLine
 

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from drawn import asked_of, assert_baseline, assert_solved, assert_uniform, many, part, tokens_of
+from drawn import assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, many, part, tokens_of
 
 from experiments.tasks.recall.denoise import Denoise
 
@@ -81,9 +82,9 @@ def test_no_symbol_is_lost_at_the_published_sizes():
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"delay": 0}, "delay: expected at least 1 for denoise, got 0"),
-        ({"num_symbols": 1}, "num_symbols: expected at least 2 for denoise, got 1"),
-        ({"num_recalled": 0}, "num_recalled: expected at least 1 for denoise, got 0"),
+        ({"delay": 0}, "delay: expected at least 1 for Denoise, got 0"),
+        ({"num_symbols": 1}, "num_symbols: expected at least 2 for Denoise, got 1"),
+        ({"num_recalled": 0}, "num_recalled: expected at least 1 for Denoise, got 0"),
     ],
 )
 def test_bad_values_are_refused(fields, line):

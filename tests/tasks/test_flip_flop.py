@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from drawn import asked_of, assert_baseline, assert_distributed, assert_solved, judged, many, part, tokens_of
+from drawn import assert_distributed
+from recall_draws import asked_of, assert_baseline, assert_solved, judged, many, part, tokens_of
 
 from experiments.tasks.recall.flip_flop import FlipFlop
 

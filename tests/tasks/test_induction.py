@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from drawn import asked_of, assert_baseline, assert_solved, assert_uniform, many, part, tokens_of
+from drawn import assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, many, part, tokens_of
 
 from experiments.tasks.recall.induction import Induction
 

@@ -6,17 +6,8 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawn import (
-    asked_of,
-    assert_baseline,
-    assert_distributed,
-    assert_solved,
-    assert_uniform,
-    judged,
-    many,
-    part,
-    tokens_of,
-)
+from drawn import assert_distributed, assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, judged, many, part, tokens_of
 
 from experiments.tasks.recall.compression import Compression
 from experiments.tasks.recall.fuzzy_recall import FuzzyRecall

@@ -4,16 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from drawn import (
-    asked_of,
-    assert_baseline,
-    assert_distributed,
-    assert_solved,
-    assert_uniform,
-    many,
-    part,
-    tokens_of,
-)
+from drawn import assert_distributed, assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, many, part, tokens_of
 
 from experiments.tasks.recall.selective_copying import SelectiveCopying
 

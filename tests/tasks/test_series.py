@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from drawn import judged, many, part
+from recall_draws import judged, many, part
 from scipy.interpolate import CubicSpline
 
 from experiments.tasks.base import Batch

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from drawn import asked_of, assert_baseline, assert_solved, assert_uniform, judged, many, part, tokens_of
+from drawn import assert_uniform
+from recall_draws import asked_of, assert_baseline, assert_solved, judged, many, part, tokens_of
 
 from experiments.tasks.copying import Copying
 from experiments.tasks.recall.variable_copy import VariableCopy
@@ -84,9 +85,9 @@ def test_blanks_everywhere_solve_nothing():
 @pytest.mark.parametrize(
     ("fields", "line"),
     [
-        ({"delay": 0}, "delay: expected at least 1 for variable copy, got 0"),
-        ({"num_symbols": 1}, "num_symbols: expected at least 2 for variable copy, got 1"),
-        ({"num_recalled": 0}, "num_recalled: expected at least 1 for variable copy, got 0"),
+        ({"delay": 0}, "delay: expected at least 1 for VariableCopy, got 0"),
+        ({"num_symbols": 1}, "num_symbols: expected at least 2 for VariableCopy, got 1"),
+        ({"num_recalled": 0}, "num_recalled: expected at least 1 for VariableCopy, got 0"),
     ],
 )
 def test_bad_values_are_refused(fields, line):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from experiments.tasks.base import Batch, require_at_least, require_known
-from experiments.tasks.recall.tokens import TokenTask, distinct, put
+from experiments.tasks.recall.tokens import TokenTask, distinct, put, require_even
 
 LETTERS, DIGITS = 26, 10  # Ba et al. (2016): keys are the letters a..z, values the digits 0..9
 MARK = LETTERS + DIGITS  # their question mark
@@ -60,10 +60,7 @@ class MultiQueryRecall(TokenTask):
         require_known("variant", self.variant, FILLING)
         require_at_least("num_pairs", self.num_pairs, 1, "for associative recall")
         for name in ("num_steps", "num_tokens"):
-            if getattr(self, name) % 2:
-                raise ValueError(
-                    f"{name}: expected an even number for associative recall, got {getattr(self, name)}"
-                )
+            require_even(name, getattr(self, name), "for associative recall")
         reason = f"for {self.num_pairs} pairs"
         require_at_least("num_steps", self.num_steps, 4 * self.num_pairs, reason)
         # 0 is no key, and the keys are distinct

@@ -2,22 +2,19 @@
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from experiments.tasks import criteria
-from experiments.tasks.base import Batch, Criterion, Total, require_at_least
-from experiments.tasks.recall.tokens import TokenTask, put, subset
-from recurrent import losses
+from experiments.tasks.base import Batch
+from experiments.tasks.recall.tokens import DelayedRecall, put, subset
 
 NOISE = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Denoise(TokenTask):
+class Denoise(DelayedRecall):
     """Repeat K = ``num_recalled`` symbols of S = ``num_symbols`` kinds, which stand among ``delay`` - 1 noise tokens.
 
     T = ``delay``. A sequence has T + 2K steps: T + K - 1 of which K distinct ones, drawn at random, read the
@@ -43,50 +40,15 @@ class Denoise(TokenTask):
     (0.09987, 210)
     """
 
-    length_field: ClassVar[str] = "delay"
-
     delay: int = 200
     """Noise tokens T - 1 among the symbols, and one for the marker; a sequence has T + 2K steps."""
     num_symbols: int = 9
-    """Kinds of symbols."""
-    num_recalled: int = 10
-    """Symbols K to repeat."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("delay", self.delay, 1, "for denoise")
-        require_at_least("num_symbols", self.num_symbols, 2, "for denoise")
-        require_at_least("num_recalled", self.num_recalled, 1, "for denoise")
-
-    @property
-    def num_steps(self) -> int:
-        """The length of every sequence."""
-        return self.delay + 2 * self.num_recalled
-
-    @property
-    def vocabulary(self) -> int:
-        """Noise, symbols and marker."""
-        return self.num_symbols + 2
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Logits of noise and symbols."""
-        return (self.num_symbols + 1,)
+    """Kinds of symbols S."""
 
     @property
     def baseline(self) -> float:
         """The cross-entropy of noise, then uniform over the symbols."""
         return self.num_recalled * math.log(self.num_symbols) / self.num_steps
-
-    @property
-    def lag(self) -> int:
-        """From the earliest step of a symbol to its answer, the same for each."""
-        return self.delay + self.num_recalled
-
-    @property
-    def criterion(self) -> Criterion:
-        """Recall above 0.99."""
-        return criteria.RecallAbove(self.num_recalled, 0.99)
 
     def sample(self, key: PRNGKeyArray, batch_size: int) -> Batch:
         """Inputs ``[t, b, S + 2]``, targets and weights ``[t, b]``."""
@@ -98,11 +60,3 @@ class Denoise(TokenTask):
         tokens = put(noise, places, symbols).at[marker].set(self.num_symbols + 1)
         weights = jnp.ones(noise.shape, jnp.float32)
         return Batch(self.read(tokens), noise.at[self.lag :].set(symbols), weights)
-
-    def metrics(self, outputs: Float[Array, "t b k"], batch: Batch) -> dict[str, Total]:
-        """Cross-entropy over all steps, and the accuracy over the recalled symbols."""
-        last = slice(-self.num_recalled, None)
-        return {
-            "cross_entropy": self.loss(outputs, batch),
-            "recall_accuracy": losses.accuracy(outputs[last], batch.targets[last], batch.weights[last]),
-        }

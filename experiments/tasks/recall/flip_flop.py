@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from experiments.tasks import criteria
 from experiments.tasks.base import Batch, Criterion, require_at_least, require_known
-from experiments.tasks.recall.tokens import TokenTask
+from experiments.tasks.recall.tokens import TokenTask, require_even
 
 WRITE, READ, IGNORE, ZERO = 0, 1, 2, 3  # and ONE = 4: the order w, r, i, 0, 1 of the inputs
 
@@ -49,10 +49,7 @@ class FlipFlop(TokenTask):
         super().__post_init__()
         require_known("variant", self.variant, IGNORED)
         require_at_least("num_steps", self.num_steps, 4, "for the flip-flop language")
-        if self.num_steps % 2:
-            raise ValueError(
-                f"num_steps: expected an even number for the flip-flop language, got {self.num_steps}"
-            )
+        require_even("num_steps", self.num_steps, "for the flip-flop language")
 
     @property
     def vocabulary(self) -> int:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from experiments.tasks.base import Batch, require_at_least, require_known
-from experiments.tasks.recall.tokens import TokenTask, put
+from experiments.tasks.recall.tokens import TokenTask, put, require_even
 
 Draw = tuple[Int[Array, "t b"], Int[Array, "t b"]]
 """Tokens and targets."""
@@ -73,10 +73,8 @@ class Induction(TokenTask):
         require_at_least(
             "num_steps", self.num_steps, self._variant.minimum, f"for induction ({self.variant})"
         )
-        if self.variant == "repeated" and self.num_steps % 2:
-            raise ValueError(
-                f"num_steps: expected an even number for induction (repeated), got {self.num_steps}"
-            )
+        if self.variant == "repeated":
+            require_even("num_steps", self.num_steps, "for induction (repeated)")
 
     @property
     def _variant(self) -> Variant:

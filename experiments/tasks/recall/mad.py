@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from experiments.tasks.base import Batch, require_at_least, require_known
-from experiments.tasks.recall.tokens import TokenTask
+from experiments.tasks.recall.tokens import TokenTask, require_even
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +60,7 @@ class InContextRecall(TokenTask):
         require_at_least("num_tokens", self.num_tokens, 4, "for in-context recall")
         require_at_least("num_noise", self.num_noise, 1, "for in-context recall")
         for name in ("num_steps", "num_tokens"):
-            if getattr(self, name) % 2:
-                raise ValueError(
-                    f"{name}: expected an even number for in-context recall, got {getattr(self, name)}"
-                )
+            require_even(name, getattr(self, name), "for in-context recall")
         if not 0 <= self.noise < 1:
             raise ValueError(f"noise: expected a probability below 1, got {self.noise}")
 
@@ -150,8 +147,7 @@ class Memorization(TokenTask):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_at_least("num_steps", self.num_steps, 2, "for memorization")
-        if self.num_steps % 2:
-            raise ValueError(f"num_steps: expected an even number for memorization, got {self.num_steps}")
+        require_even("num_steps", self.num_steps, "for memorization")
         require_at_least("num_keys", self.num_keys, 2, "for memorization")
         require_at_least("num_values", self.num_values, self.num_keys, "for a value of its own for each key")
         require_at_least("map_seed", self.map_seed, 0)

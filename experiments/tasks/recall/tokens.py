@@ -1,13 +1,14 @@
 """What the recall tasks share: how tokens are read, what an answer costs, and draws without collisions."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from experiments.tasks import criteria
-from experiments.tasks.base import Batch, Criterion, Generated, Total
+from experiments.tasks.base import Batch, Criterion, Generated, Total, require_at_least
 from recurrent import losses
 
 ONE_HOT = (
@@ -56,6 +57,64 @@ class TokenTask(Generated):
             "cross_entropy": self.loss(outputs, batch),
             "accuracy": losses.accuracy(outputs, batch.targets, batch.weights),
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class DelayedRecall(TokenTask):
+    """Base of the tasks that repeat all symbols after a marker: every step counts, most of them ask for blank 0."""
+
+    length_field: ClassVar[str] = "delay"
+
+    delay: int = 100
+    """Steps T that a symbol waits for its turn, beside the K of the symbols; a sequence has T + 2K steps at most."""
+    num_symbols: int = 8
+    """Kinds of symbols S."""
+    num_recalled: int = 10
+    """Symbols K to repeat."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, minimum in (("delay", 1), ("num_symbols", 2), ("num_recalled", 1)):
+            require_at_least(name, getattr(self, name), minimum, f"for {type(self).__name__}")
+
+    @property
+    def num_steps(self) -> int:
+        """The length of the longest sequence."""
+        return self.delay + 2 * self.num_recalled
+
+    @property
+    def vocabulary(self) -> int:
+        """Blank, symbols and marker."""
+        return self.num_symbols + 2
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Logits of blank and symbols."""
+        return (self.num_symbols + 1,)
+
+    @property
+    def lag(self) -> int:
+        """From reading a symbol to repeating it, at the longest; the same for each."""
+        return self.delay + self.num_recalled
+
+    @property
+    def criterion(self) -> Criterion:
+        """Recall above 0.99."""
+        return criteria.SymbolsAbove(0.99)
+
+    def metrics(self, outputs: Float[Array, "t b k"], batch: Batch) -> dict[str, Total]:
+        """Cross-entropy over all steps, and the accuracy over the repeated symbols."""
+        symbols = jnp.where(batch.targets != 0, batch.weights, 0.0)
+        return {
+            "cross_entropy": self.loss(outputs, batch),
+            "recall_accuracy": losses.accuracy(outputs, batch.targets, symbols),
+        }
+
+
+def require_even(name: str, value: int, reason: str) -> None:
+    """ValueError, naming the argument, where ``value`` is odd; ``reason`` says what for."""
+    if value % 2:
+        raise ValueError(f"{name}: expected an even number {reason}, got {value}")
 
 
 def subset(key: PRNGKeyArray, count: int, size: int, batch_size: int) -> Int[Array, "count b"]:

@@ -2,23 +2,21 @@
 
 import dataclasses
 import math
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from experiments.tasks import criteria
-from experiments.tasks.base import Batch, Criterion, Total, require_at_least
-from experiments.tasks.recall.tokens import TokenTask, put
-from recurrent import arrays, losses
+from experiments.tasks.base import Batch
+from experiments.tasks.recall.tokens import DelayedRecall, put
+from recurrent import arrays
 
 BLANK = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class VariableCopy(TokenTask):
+class VariableCopy(DelayedRecall):
     """Repeat K = ``num_recalled`` symbols of S = ``num_symbols`` kinds after a delay that nobody knows beforehand.
 
     T = ``delay``. Each sequence draws D uniform in 1..T and is a `Copying` sequence of that delay, canonical layout:
@@ -45,35 +43,8 @@ class VariableCopy(TokenTask):
     (0.6285, 110)
     """
 
-    length_field: ClassVar[str] = "delay"
-
     delay: int = 100
     """Longest delay T, in steps; the longest sequence has T + 2K steps."""
-    num_symbols: int = 8
-    """Kinds of symbols."""
-    num_recalled: int = 10
-    """Symbols K to repeat."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least("delay", self.delay, 1, "for variable copy")
-        require_at_least("num_symbols", self.num_symbols, 2, "for variable copy")
-        require_at_least("num_recalled", self.num_recalled, 1, "for variable copy")
-
-    @property
-    def num_steps(self) -> int:
-        """The length of the longest sequence."""
-        return self.delay + 2 * self.num_recalled
-
-    @property
-    def vocabulary(self) -> int:
-        """Blank, symbols and marker."""
-        return self.num_symbols + 2
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Logits of blank and symbols."""
-        return (self.num_symbols + 1,)
 
     @property
     def baseline(self) -> float:
@@ -85,16 +56,6 @@ class VariableCopy(TokenTask):
         coin = -_xlogx(q) - _xlogx(1 - q)
         nats = np.mean(exists, axis=0) * (coin + q * math.log(self.num_symbols))
         return float(nats.sum() / np.mean(exists, axis=0).sum())
-
-    @property
-    def lag(self) -> int:
-        """From reading a symbol to repeating it, where the delay is longest."""
-        return self.delay + self.num_recalled
-
-    @property
-    def criterion(self) -> Criterion:
-        """Recall above 0.99."""
-        return criteria.SymbolsAbove(0.99)
 
     def sample(self, key: PRNGKeyArray, batch_size: int) -> Batch:
         """Inputs ``[t, b, S + 2]``, targets, weights and mask ``[t, b]``."""
@@ -109,14 +70,6 @@ class VariableCopy(TokenTask):
         mask = jnp.arange(self.num_steps)[:, None] < delays + 2 * count
         inputs = arrays.where(mask, self.read(tokens), 0.0)
         return Batch(inputs, targets, mask.astype(jnp.float32), mask)
-
-    def metrics(self, outputs: Float[Array, "t b k"], batch: Batch) -> dict[str, Total]:
-        """Cross-entropy over all steps, and the accuracy over the repeated symbols."""
-        symbols = jnp.where(batch.targets != BLANK, batch.weights, 0.0)
-        return {
-            "cross_entropy": self.loss(outputs, batch),
-            "recall_accuracy": losses.accuracy(outputs, batch.targets, symbols),
-        }
 
 
 def _xlogx(x: np.ndarray) -> np.ndarray:

@@ -125,6 +125,21 @@ class RecallAbove(Evaluated):
         return average > self.threshold
 
 
+@dataclasses.dataclass(frozen=True)
+class SymbolsAbove(Evaluated):
+    """The fraction of right predictions where a symbol is asked for, not blank 0, is above ``threshold``."""
+
+    threshold: float
+
+    def measure(self, outputs: Float[Array, "t b k"], batch: Batch) -> Total:
+        """Right and all predictions of symbols."""
+        return losses.accuracy(outputs, batch.targets, jnp.where(batch.targets != 0, batch.weights, 0.0))
+
+    def reached(self, average: Float[Array, ""]) -> Bool[Array, ""]:
+        """Strictly above."""
+        return average > self.threshold
+
+
 class StreakState(NamedTuple):
     """``streak`` right sequences in a row; ``errors`` a ring of the last ones, written next at ``cursor``."""
 

@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,15 +19,15 @@ BLANK = "_"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A task; its symbols without the blank; what a machine that reads the string answers, one letter an answer.
+    """A task; its symbols without the blank, one letter each; the answers of a machine that reads the string alone.
 
     ``strings(n)`` has all strings of n symbols and their chances, ``ends`` the letter behind which no answer counts.
-    ``small`` is the length at which all strings are counted.
+    ``small`` is the length at which all strings are counted; ``num_blanks`` stand behind a string of a length.
     """
 
     task: Any
     symbols: str
-    solve: Callable[[str], str]
+    solve: Callable[[str], Sequence[str]]
     strings: Callable[[int], dict[str, float]]
     small: int = 5
     ends: str = ""
@@ -92,10 +92,8 @@ def expected_answers(case, text):
     string = text.rstrip(BLANK)
     assert BLANK not in string and len(text) - len(string) == case.num_blanks(len(string))
     answers = case.solve(string)
-    first = len(text) - max(len(answers), 1)
-    assert len(answers) == max(case.num_blanks(len(string)), 1) or not answers
-    end = answers.find(case.ends) if case.ends else len(answers)
-    assert end >= 0
+    first = len(text) - len(answers)
+    end = answers.index(case.ends) if case.ends else len(answers)
     return {first + place: (answer, place <= end) for place, answer in enumerate(answers)}
 
 

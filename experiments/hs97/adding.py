@@ -13,7 +13,8 @@ paper prints, the mean error gets below 0.01 in that time too, but the last sequ
 stay wrong.
 
 Deviations: the output unit is linear (--output-unit logistic: as printed). What marker a marked first pair has is not
-in the paper; here it is 1. The paper does not say over which sequences its mean error runs; here it is the last 2,000.
+in the paper; here it is 1. The paper does not say over which sequences its mean error runs; here it is the last
+2,000.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """A symbol kept across random distractors, as in 1997: the lag grows, and the sequences needed hardly do.
 
-Question: One of two symbols comes at the start, then q or more random ones of p kinds, then the question which it was.
-How does the number of sequences that the network of 1997 needs grow with q?
+Question: One of two symbols comes at the start, then q or more random ones of p kinds, then the question which it
+was. How does the number of sequences that the network of 1997 needs grow with q?
 
 Source: Hochreiter & Schmidhuber (1997), experiment 2c: two blocks of one cell, no biases, learning rate 0.01; 30,000,
 31,000 and 33,000 sequences for q = p = 50, 100 and 200, means of twenty trials.

@@ -1,16 +1,18 @@
 """The embedded Reber grammar as it was in 1997: one string an update, 276 weights.
 
-Question: Every symbol of a string is to be predicted. All but the last but one follow from the few before; that one is
-told by the second, nine or more symbols ago. How many strings does the network of 1997 see until it is always right?
+Question: Every symbol of a string is to be predicted. All but the last but one follow from the few before; that one
+is told by the second, nine or more symbols ago. How many strings does the network of 1997 see until it is always
+right?
 
-Source: Hochreiter & Schmidhuber (1997), experiment 1: three blocks of two cells, 276 weights, learning rate 0.5; 8,440
-strings, mean of the 30 trials, all of which succeeded.
+Source: Hochreiter & Schmidhuber (1997), experiment 1: three blocks of two cells, 276 weights, learning rate 0.5;
+8,440 strings, mean of the 30 trials, all of which succeeded.
 
 Run: python -m experiments.hs97.reber
 
 Expect: most trials solved within some ten thousand strings.
 
-Deviations: ten trials on one pair of sets (--set-seed), not ten on each of three. The rule is asked every 500 strings.
+Deviations: ten trials on one pair of sets (--set-seed), not ten on each of three. The rule is asked every 500
+strings.
 """
 
 import sys

@@ -3,15 +3,15 @@
 Question: How many sequences does the network of 1997 see until it tells which two of two symbols came, in what order,
 some forty steps apart among distractors?
 
-Source: Hochreiter & Schmidhuber (1997), experiment 6a: two blocks of two cells, 156 weights, learning rate 0.5; 31,390
-sequences, mean of twenty trials.
+Source: Hochreiter & Schmidhuber (1997), experiment 6a: two blocks of two cells, 156 weights, learning rate 0.5;
+31,390 sequences, mean of twenty trials.
 
 Run: python -m experiments.hs97.temporal_order
 
 Expect: ten of ten trials solved: the last 2,000 sequences all with every unit within 0.3 of its target.
 
-Deviations: ten trials, not twenty. The paper does not say what its average training error is; here, over the last 2,000
-sequences, the largest of the four units.
+Deviations: ten trials, not twenty. The paper does not say what its average training error is; here, over the last
+2,000 sequences, the largest of the four units.
 """
 
 import sys

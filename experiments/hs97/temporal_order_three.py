@@ -10,8 +10,8 @@ Run: python -m experiments.hs97.temporal_order_three
 
 Expect: the mean error leaves its baseline late, and a trial is solved after some hundred thousand sequences.
 
-Deviations: the default ends after 1,000,000 sequences. The paper does not say what its average training error is; here,
-over the last 2,000 sequences, the largest of the eight units.
+Deviations: the default ends after 1,000,000 sequences. The paper does not say what its average training error is;
+here, over the last 2,000 sequences, the largest of the eight units.
 """
 
 import sys

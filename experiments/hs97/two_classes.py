@@ -1,7 +1,7 @@
 """Two classes told by the first numbers of a noisy line, as in 1997.
 
-Question: The first one or three of some hundred numbers tell the class, all others are noise on the same line. How many
-sequences does the network of 1997 see until it answers rightly at the end?
+Question: The first one or three of some hundred numbers tell the class, all others are noise on the same line. How
+many sequences does the network of 1997 see until it answers rightly at the end?
 
 Source: Hochreiter & Schmidhuber (1997), experiments 3a, 3b (--variant noisy_inputs) and 3c (noisy_targets), after
 Bengio, Simard & Frasconi (1994): three blocks of one cell, 102 weights, learning rate 1 (3c: 0.1); 3a takes 27,380

@@ -4,8 +4,8 @@ Question: The first symbol of a sequence is its last too, and 99 always equal on
 1997 predict the last one?
 
 Source: Hochreiter & Schmidhuber (1997), experiments 2a and 2b (--variant random_middle): one cell with an input gate,
-10,504 weights of which most lead from inputs to outputs, learning rate 1; 5,040 and 5,680 sequences, means of eighteen
-trials. Backpropagation through time and RTRL solved none.
+10,504 weights of which most lead from inputs to outputs, learning rate 1; 5,040 and 5,680 sequences, means of
+eighteen trials. Backpropagation through time and RTRL solved none.
 
 Run: python -m experiments.hs97.two_sequences
 

@@ -40,6 +40,8 @@ class Strings(Generated, abc.ABC):
     m[t, c] / m[t], and its mean loss -Σ m[t, c] ln(m[t, c] / m[t]) / Σ m[t].
     """
 
+    length_field: ClassVar[str] = "max_length"
+
     shortest: ClassVar[int] = 1
     """Symbols that a string has at least."""
 

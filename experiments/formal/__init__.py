@@ -1,0 +1,1 @@
+"""Formal languages and state tracking: networks are trained on short strings and asked on long ones."""

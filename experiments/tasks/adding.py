@@ -6,14 +6,14 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from experiments.tasks import criteria
+from experiments.tasks import criteria, marked_pairs
 from experiments.tasks.base import Batch, Criterion, Generated, Total, require_at_least, require_known
+from experiments.tasks.marked_pairs import answered, at, longest_hs97, longest_pascanu, skip, uniform
 from recurrent import losses
 
-FIRST_PAIRS = 10  # Hochreiter & Schmidhuber (1997): the first mark is at one of the first ten pairs
-CORRECT = 0.04  # their bound on the absolute error of a sequence
+CORRECT = 0.04  # Hochreiter & Schmidhuber (1997): their bound on the absolute error of a sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,33 +120,9 @@ class Adding(Generated):
         }
 
 
-def _at(num_steps: int, position: Int[Array, "b"]) -> Bool[Array, "t b"]:
-    return jnp.arange(num_steps)[:, None] == position[None, :]
-
-
-def _values(key: PRNGKeyArray, num_steps: int, batch_size: int, low: float = 0.0) -> Float[Array, "t b"]:
-    return jax.random.uniform(key, (num_steps, batch_size), jnp.float32, minval=low)
-
-
-def _skip(position: Int[Array, "b"], taken: Int[Array, "b"]) -> Int[Array, "b"]:
-    """The ``position``-th of the steps 0, 1, ... without ``taken``."""
-    return position + (position >= taken)
-
-
-def _batch(
-    channels: tuple[Float[Array, "t b"], Float[Array, "t b"]],
-    targets: Float[Array, "b"],
-    mask: Bool[Array, "t b"] | None = None,
-) -> Batch:
-    inputs = jnp.stack(channels, axis=-1)
-    if mask is not None:
-        inputs = jnp.where(mask[..., None], inputs, 0.0)
-    return Batch(inputs, targets[:, None], jnp.ones_like(targets), mask)
-
-
 def _sum_of(values: Float[Array, "t b"], first: Int[Array, "b"], second: Int[Array, "b"]) -> Batch:
-    marked = _at(len(values), first) | _at(len(values), second)
-    return _batch((values, marked.astype(values.dtype)), jnp.sum(jnp.where(marked, values, 0.0), axis=0))
+    marked = at(len(values), first) | at(len(values), second)
+    return answered((values, marked.astype(values.dtype)), jnp.sum(jnp.where(marked, values, 0.0), axis=0))
 
 
 def _draw_canonical(key: PRNGKeyArray, num_steps: int, batch_size: int) -> Batch:
@@ -154,56 +130,32 @@ def _draw_canonical(key: PRNGKeyArray, num_steps: int, batch_size: int) -> Batch
     half = num_steps // 2
     first = jax.random.randint(key_first, (batch_size,), 0, half)
     second = jax.random.randint(key_second, (batch_size,), half, num_steps)
-    return _sum_of(_values(key_values, num_steps, batch_size), first, second)
+    return _sum_of(uniform(key_values, num_steps, batch_size), first, second)
 
 
 def _draw_anywhere(key: PRNGKeyArray, num_steps: int, batch_size: int) -> Batch:
     key_values, key_first, key_second = jax.random.split(key, 3)
     first = jax.random.randint(key_first, (batch_size,), 0, num_steps)
-    second = _skip(jax.random.randint(key_second, (batch_size,), 0, num_steps - 1), first)
-    return _sum_of(_values(key_values, num_steps, batch_size), first, second)
-
-
-def _longest_pascanu(num_steps: int) -> int:
-    return num_steps + num_steps // 10 - 1
+    second = skip(jax.random.randint(key_second, (batch_size,), 0, num_steps - 1), first)
+    return _sum_of(uniform(key_values, num_steps, batch_size), first, second)
 
 
 def _draw_pascanu(key: PRNGKeyArray, num_steps: int, batch_size: int) -> Batch:
-    key_values, key_length, key_first, key_second = jax.random.split(key, 4)
-    longest = _longest_pascanu(num_steps)
-    lengths = jax.random.randint(key_length, (batch_size,), num_steps, longest + 1)
-    tenth = lengths // 10
-    first = jax.random.randint(key_first, (batch_size,), 0, tenth)
-    second = jax.random.randint(key_second, (batch_size,), tenth, tenth + 4 * lengths // 10)
-    values = _values(key_values, longest, batch_size)
-    marked = _at(longest, first) | _at(longest, second)
+    values, markers, marked, mask = marked_pairs.draw_pascanu(key, num_steps, batch_size)
     targets = jnp.sum(jnp.where(marked, values, 0.0), axis=0) / 2
-    mask = jnp.arange(longest)[:, None] < lengths[None, :]
-    return _batch((marked.astype(values.dtype), values), targets, mask)
-
-
-def _longest_hs97(num_steps: int) -> int:
-    return num_steps + num_steps // 10
+    return answered((markers, values), targets, mask)
 
 
 def _draw_hs97(key: PRNGKeyArray, num_steps: int, batch_size: int) -> Batch:
-    key_values, key_length, key_first, key_second = jax.random.split(key, 4)
-    longest = _longest_hs97(num_steps)
-    lengths = jax.random.randint(key_length, (batch_size,), num_steps, longest + 1)
-    first = jax.random.randint(key_first, (batch_size,), 0, FIRST_PAIRS)
-    second = _skip(jax.random.randint(key_second, (batch_size,), 0, num_steps // 2 - 1), first)
-    steps = jnp.arange(longest)[:, None]
-    marked = _at(longest, first) | _at(longest, second)
-    values = jnp.where(marked & (steps == 0), 0.0, _values(key_values, longest, batch_size, low=-1.0))
-    ends = (steps == 0) | _at(longest, lengths - 1)
-    markers = jnp.where(marked, 1.0, jnp.where(ends, -1.0, 0.0)).astype(values.dtype)
+    values, markers, marked, mask = marked_pairs.draw_hs97(
+        key, num_steps, batch_size, low=-1.0, neutral=0.0, first_marker=1.0
+    )
     targets = 0.5 + jnp.sum(jnp.where(marked, values, 0.0), axis=0) / 4
-    return _batch((values, markers), targets, steps < lengths[None, :])
+    return answered((values, markers), targets, mask)
 
 
 def _baseline_hs97(num_steps: int) -> float:
-    first_pair = 0.1 + 0.9 / (num_steps // 2 - 1)
-    return (2 / 3 - first_pair / 3) / 16
+    return (2 / 3 - marked_pairs.first_pair_marked(num_steps) / 3) / 16
 
 
 _MSE = criteria.SquaredErrorBelow(0.01)
@@ -214,7 +166,7 @@ _LARGE_ERRORS = criteria.LargeErrorsBelow(fraction=0.01, squared_error=0.04)
 VARIANTS = {
     "canonical": Variant(4, lambda num_steps: num_steps, _draw_canonical, lambda _: 1 / 6, _MSE),
     # at pair 0 a mark finds the value 0: nothing that counts is there
-    "hs97": Variant(20, _longest_hs97, _draw_hs97, _baseline_hs97, criteria.Streak(), earliest=1),
-    "pascanu": Variant(10, _longest_pascanu, _draw_pascanu, lambda _: 1 / 24, _LARGE_ERRORS),
+    "hs97": Variant(20, longest_hs97, _draw_hs97, _baseline_hs97, criteria.Streak(), earliest=1),
+    "pascanu": Variant(10, longest_pascanu, _draw_pascanu, lambda _: 1 / 24, _LARGE_ERRORS),
     "anywhere": Variant(3, lambda num_steps: num_steps, _draw_anywhere, lambda _: 1 / 6, _MSE),
 }

@@ -17,6 +17,13 @@ def absolute_error(outputs: Float[Array, "b 1"], batch: Batch) -> Float[Array, "
     return jnp.abs(arrays.where(kept, outputs, 0.0) - arrays.where(kept, batch.targets, 0.0))[:, 0]
 
 
+def wrong_sequences(outputs: Float[Array, "t b k"], batch: Batch) -> Total:
+    """Sequences with a wrong prediction at any step that counts, and all sequences with one."""
+    counted = batch.weights != 0
+    right = (jnp.argmax(outputs, axis=-1) == batch.targets) & ~jnp.any(jnp.isnan(outputs), axis=-1)
+    return jnp.sum(jnp.any(counted & ~right, axis=0) * 1.0), jnp.sum(jnp.any(counted, axis=0) * 1.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Evaluated(abc.ABC):
     """Base of the criteria on one pass over the validation split: a sum and a count over its batches."""
@@ -140,6 +147,21 @@ class SymbolsAbove(Evaluated):
         return average > self.threshold
 
 
+@dataclasses.dataclass(frozen=True)
+class WrongSequencesBelow(Evaluated):
+    """The fraction of sequences with a wrong prediction at any step is below ``threshold``."""
+
+    threshold: float
+
+    def measure(self, outputs: Float[Array, "t b k"], batch: Batch) -> Total:
+        """Sequences with a wrong prediction, and all sequences."""
+        return wrong_sequences(outputs, batch)
+
+    def reached(self, average: Float[Array, ""]) -> Bool[Array, ""]:
+        """Strictly below."""
+        return average < self.threshold
+
+
 class StreakState(NamedTuple):
     """``streak`` right sequences in a row; ``errors`` a ring of the last ones, written next at ``cursor``."""
 
@@ -171,21 +193,27 @@ class Streak:
 
     def update(self, state: StreakState, outputs: Float[Array, "b 1"], batch: Batch) -> StreakState:
         """Append the sequences of one batch."""
-        errors = absolute_error(outputs, batch)
-        kept = batch.weights != 0
+        errors, kept = absolute_error(outputs, batch), batch.weights != 0
         number = jnp.cumsum(kept, dtype=jnp.int32)  # 1, 2, ... over the kept sequences
-        count = number[-1]
         wrong = kept & ~(errors < self.error)  # so that NaN is wrong
         last_wrong = jnp.max(jnp.where(wrong, number, 0))
-        streak = count - last_wrong + jnp.where(last_wrong == 0, state.streak, 0)
-        fits = kept & (number > count - self.window)  # a batch may be longer than the ring
-        slots = jnp.where(fits, (state.cursor + number - 1) % self.window, self.window)
+        streak = number[-1] - last_wrong + jnp.where(last_wrong == 0, state.streak, 0)
         return StreakState(
-            jnp.minimum(streak, self.window),
-            state.errors.at[slots].set(errors.astype(state.errors.dtype), mode="drop"),
-            (state.cursor + count) % self.window,
+            jnp.minimum(streak, self.window), *append(state.errors, state.cursor, errors, kept)
         )
 
     def solved(self, state: StreakState) -> Bool[Array, ""]:
         """Whether the streak fills the window and the window's mean error is small."""
         return (state.streak >= self.window) & (jnp.mean(state.errors) < self.mean_error)
+
+
+def append(
+    ring: Float[Array, "window"], cursor: Int[Array, ""], errors: Float[Array, "b"], kept: Bool[Array, "b"]
+) -> tuple[Float[Array, "window"], Int[Array, ""]]:
+    """The ring with the kept errors written in their order from ``cursor`` on, and the next place to write at."""
+    window = len(ring)
+    number = jnp.cumsum(kept, dtype=jnp.int32)  # 1, 2, ... over the kept sequences
+    count = number[-1]
+    fits = kept & (number > count - window)  # a batch may be longer than the ring
+    slots = jnp.where(fits, (cursor + number - 1) % window, window)
+    return ring.at[slots].set(errors.astype(ring.dtype), mode="drop"), (cursor + count) % window

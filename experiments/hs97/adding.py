@@ -12,7 +12,7 @@ Expect: ten of ten trials solved after some 90,000 sequences with a linear outpu
 paper prints, the mean error gets below 0.01 in that time too, but the last sequences with a target close to 0 or 1
 stay wrong.
 
-Deviations: the output unit is linear (--output-unit logistic: as printed). What marker a marked first pair has is not
+Deviations: the output unit is linear (--variant hs97_logistic: as printed). What marker a marked first pair has is not
 in the paper; here it is 1. The paper does not say over which sequences its mean error runs; here it is the last
 2,000.
 """

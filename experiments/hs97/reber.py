@@ -17,7 +17,7 @@ strings.
 
 import sys
 
-from experiments.hs97.network import ONE_BY_ONE, SMOKE, parts_1997
+from experiments.hs97.network import ONE_BY_ONE, parts_1997
 from experiments.lab import cli
 from experiments.lab.pictures import curves
 from experiments.lab.plan.configs import Config, TaskFlags, configuration
@@ -51,7 +51,14 @@ EXPERIMENT = Experiment(
     config=HS97ReberConfig,
     presets=presets(
         HS97ReberConfig,
-        smoke={**SMOKE, "hidden_size": 6, "learning_rate": 0.5},
+        smoke={
+            "batch_size": 1,
+            "num_seeds": 2,
+            "hidden_size": 6,
+            "learning_rate": 0.5,
+            "num_training": 32,
+            "num_test": 32,
+        },
         paper={"num_updates": 200_000},
     ),
     build=build,

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from experiments.tasks import criteria, marked_pairs
 from experiments.tasks.base import Batch, Criterion, Generated, Total, require_at_least, require_known
+from experiments.tasks.error_criteria import RecentErrors
 from experiments.tasks.marked_pairs import answered, at, longest_hs97, longest_pascanu, skip, uniform
-from recurrent import losses
+from experiments.tasks.output_units import UNITS
 
 CORRECT = 0.04  # Hochreiter & Schmidhuber (1997): their bound on the absolute error of a sequence
 
@@ -20,7 +21,7 @@ CORRECT = 0.04  # Hochreiter & Schmidhuber (1997): their bound on the absolute e
 class Variant:
     """One definition: its shortest ``num_steps``, its longest sequence, its draw, baseline and criterion.
 
-    ``earliest`` is the first step that anything depends on.
+    ``earliest`` is the first step that anything depends on, ``unit`` the kind of output unit.
     """
 
     minimum: int
@@ -29,6 +30,7 @@ class Variant:
     baseline: Callable[[int], float]
     criterion: Criterion
     earliest: int = 0
+    unit: str = "linear"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,10 @@ class Adding(Generated):
     mean below 0.01. Source: Hochreiter & Schmidhuber (1997), experiment 4. Differs: which marker a
     marked pair 0 carries is not in the paper; here it is 1.
 
-    In ``pascanu`` and ``hs97`` the padding on the right is 0 and not in ``mask``.
+    ``hs97_logistic``: the same with a logistic output unit, as the paper prints ("all activation functions are logistic
+    with output range [0, 1]", but for those within a cell); ``hs97`` has a linear one, with which its rule is met.
+
+    In ``pascanu``, ``hs97`` and ``hs97_logistic`` the padding on the right is 0 and not in ``mask``.
 
     >>> Adding(num_steps=100).baseline, Adding(num_steps=100).lag
     (0.16666666666666666, 99)
@@ -65,7 +70,7 @@ class Adding(Generated):
 
     num_steps: int = 100
     """Length T of the sequences, in steps."""
-    variant: Literal["canonical", "hs97", "pascanu", "anywhere"] = "canonical"
+    variant: Literal["canonical", "hs97", "pascanu", "anywhere", "hs97_logistic"] = "canonical"
     """Definition of the task."""
 
     def __post_init__(self) -> None:
@@ -108,11 +113,12 @@ class Adding(Generated):
 
     def loss(self, outputs: Float[Array, "b 1"], batch: Batch) -> Total:
         """Squared error."""
-        return losses.squared_error(outputs, batch.targets, batch.weights)
+        return UNITS[self._variant.unit].loss(outputs, batch)
 
     def metrics(self, outputs: Float[Array, "b 1"], batch: Batch) -> dict[str, Total]:
         """Squared error, absolute error, and the fraction with |e| < 0.04, for every variant."""
-        errors, count = criteria.absolute_error(outputs, batch), jnp.sum(batch.weights)
+        errors = UNITS[self._variant.unit].errors(outputs, batch.targets, batch.weights)[:, 0]
+        count = jnp.sum(batch.weights)
         return {
             "mse": self.loss(outputs, batch),
             "mae": (jnp.sum(errors * batch.weights), count),
@@ -159,6 +165,7 @@ def _baseline_hs97(num_steps: int) -> float:
 
 
 _MSE = criteria.SquaredErrorBelow(0.01)
+_RECENT_LOGISTIC = RecentErrors(window=2000, error=CORRECT, mean_error=0.01, unit="logistic")
 _LARGE_ERRORS = criteria.LargeErrorsBelow(fraction=0.01, squared_error=0.04)
 
 # the shortest sequences: a choice of two steps in each half; of two among three; a tenth of one step;
@@ -167,6 +174,9 @@ VARIANTS = {
     "canonical": Variant(4, lambda num_steps: num_steps, _draw_canonical, lambda _: 1 / 6, _MSE),
     # at pair 0 a mark finds the value 0: nothing that counts is there
     "hs97": Variant(20, longest_hs97, _draw_hs97, _baseline_hs97, criteria.Streak(), earliest=1),
+    "hs97_logistic": Variant(
+        20, longest_hs97, _draw_hs97, _baseline_hs97, _RECENT_LOGISTIC, earliest=1, unit="logistic"
+    ),
     "pascanu": Variant(10, longest_pascanu, _draw_pascanu, lambda _: 1 / 24, _LARGE_ERRORS),
     "anywhere": Variant(3, lambda num_steps: num_steps, _draw_anywhere, lambda _: 1 / 6, _MSE),
 }

@@ -19,10 +19,12 @@ from experiments.tasks.adding import Adding
 from experiments.tasks.base import Batch, Generated
 from experiments.tasks.copying import Copying
 from experiments.tasks.temporal_order import TemporalOrder
+from recurrent import losses
 
 MANY, SOME = 20_000, 2_000
 
 ADDING = [Adding(21), Adding(21, "anywhere"), Adding(37, "pascanu"), Adding(25, "hs97")]
+LOGISTIC = Adding(25, "hs97_logistic")
 ORDER = [TemporalOrder(20), TemporalOrder(20, "three"), TemporalOrder(20, "pascanu")]
 COPYING = [Copying(3, variant, 3, 2) for variant in ("canonical", "on_marker", "recall_markers")]
 TASKS = ADDING + ORDER + COPYING
@@ -577,3 +579,20 @@ def test_a_streak_of_2000_needs_2000():
             criterion, errors.astype(np.float32)[:, None], np.ones((2100, 1), np.float32)
         )
         assert history.tolist() == [first is not None and step >= first for step in range(2100)]
+
+
+def test_the_logistic_unit_of_1997_answers_through_its_activation():
+    linear, batch = ADDING[-1], on_device(first(SOME, ADDING[-1]))
+    same = sampler(LOGISTIC)(jax.random.key(0), 7)
+    np.testing.assert_array_equal(same.inputs, sampler(linear)(jax.random.key(0), 7).inputs)
+    inside = jnp.clip(batch.targets, 1e-6, 1 - 1e-6)
+    sure = jnp.log(inside / (1 - inside))
+    for name in ("mse", "mae"):
+        assert float(losses.mean(LOGISTIC.metrics(sure, batch)[name])) < 1e-5
+        of_zero = LOGISTIC.metrics(jnp.zeros_like(sure), batch)[name]  # σ(0) = 1/2
+        expected = linear.metrics(jnp.full_like(sure, 0.5), batch)[name]
+        assert float(losses.mean(of_zero)) == pytest.approx(float(losses.mean(expected)), rel=1e-6)
+    state = LOGISTIC.criterion.update(LOGISTIC.criterion.init(), sure, batch)
+    assert bool(LOGISTIC.criterion.solved(state))
+    state = LOGISTIC.criterion.update(LOGISTIC.criterion.init(), batch.targets, batch)
+    assert not bool(LOGISTIC.criterion.solved(state))

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from experiments.tables import catalogue, fused, measured, speed, ways
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = ("hs97", "formal", "recall")
+"""The folders of experiments that have a table of their own in docs/experiments.md."""
 RESULTS = ROOT / "experiments" / "results"
 
 
@@ -41,10 +44,12 @@ def results(experiment: str) -> list[dict[str, Any]]:
     ]
 
 
-def experiments_table() -> str:
-    """Question, command, minutes."""
+def experiments_table(family: str = "") -> str:
+    """Question, command, minutes of the experiments in one folder; without a name, of those that stand in none."""
     rows = []
     for name in names():
+        if name.rpartition(".")[0] != family:
+            continue
         experiment = load_experiment(name)
         rows.append((f"`{experiment.command}`", experiment.question, f"{experiment.minutes:g}"))
     return markdown(("command", "question", "minutes, two cores"), rows)
@@ -94,6 +99,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "families": catalogue.families,
     "not_implemented": catalogue.not_implemented,
     "experiments": experiments_table,
+    **{f"experiments_{family}": partial(experiments_table, family) for family in FAMILIES},
     "results": results_table,
     **ways.TABLES,
     **speed.TABLES,

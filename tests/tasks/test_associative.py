@@ -10,6 +10,8 @@ from recall_draws import asked_of, assert_baseline, assert_solved, many, part, t
 
 from experiments.tasks.recall.associative import AssociativeRetrieval, MultiQueryRecall
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 20_000, 500
 MULTI = [
     MultiQueryRecall(10, "canonical", num_tokens=8, num_pairs=2, power=0.3),

@@ -15,6 +15,8 @@ from reber_strings import FRAMED, SYMBOLS, UNFRAMED, legal_after, share_of_symbo
 from experiments.tasks.continual_reber import BLOCK, ContinualReber
 from experiments.tasks.error_criteria import AllWithin
 
+pytestmark = pytest.mark.medium
+
 TASK = ContinualReber(600, 6000)
 UNFRAMED_TASK = ContinualReber(600, 6000, "unframed")
 NUM_STREAMS = 40

@@ -9,6 +9,8 @@ from recall_draws import asked_of, assert_baseline, assert_solved, judged, many,
 
 from experiments.tasks.recall.flip_flop import FlipFlop
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 20_000, 500
 TASKS = [FlipFlop(6, variant) for variant in ("canonical", "sparse", "dense")] + [FlipFlop(64)]
 P_IGNORE = {"canonical": 0.8, "sparse": 0.98, "dense": 0.1}

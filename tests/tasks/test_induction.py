@@ -8,6 +8,8 @@ from recall_draws import asked_of, assert_baseline, assert_solved, many, part, t
 
 from experiments.tasks.recall.induction import Induction
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 20_000, 500
 TASKS = [
     Induction(5, num_symbols=3),

@@ -24,6 +24,8 @@ from experiments.tasks.error_criteria import RecentErrors
 from experiments.tasks.long_lag import LongLag
 from experiments.tasks.output_units import UNITS
 
+pytestmark = pytest.mark.medium
+
 P, Q = 6, 4
 TASKS = TWO, RANDOM, DISTRACTORS = [
     LongLag(P, "two_sequences", P),

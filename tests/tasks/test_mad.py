@@ -13,6 +13,8 @@ from experiments.tasks.recall.compression import Compression
 from experiments.tasks.recall.fuzzy_recall import FuzzyRecall
 from experiments.tasks.recall.mad import InContextRecall, Memorization
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 20_000, 400
 PAIRS = [
     InContextRecall(6, num_tokens=4),

@@ -15,6 +15,8 @@ from experiments.tasks.error_criteria import LegalMostActive
 from experiments.tasks.output_units import UNITS
 from experiments.tasks.reber import Reber
 
+pytestmark = pytest.mark.medium
+
 TASK = Reber()
 LARGE = Reber(num_training=6000, num_test=1)
 

@@ -14,6 +14,8 @@ from experiments.tasks.mackey_glass import MackeyGlass, long_orbits
 from experiments.tasks.narma import Narma
 from experiments.tasks.series import Lorenz, lorenz_moments
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 2000, 40
 LORENZ = [Lorenz(60), Lorenz(60, horizon=20), Lorenz(60, "first_coordinate")]
 MACKEY = [MackeyGlass(120), MackeyGlass(80, horizon=5, delay=30)]

@@ -23,6 +23,8 @@ from formal_strings import (
 from experiments.tasks.formal import bit_chances, bits
 from experiments.tasks.formal.binary_numbers import BinaryAddition, BinaryMultiplication, ComputeSqrt
 
+pytestmark = pytest.mark.medium
+
 
 def number(text):
     """Lowest bit first."""

@@ -30,6 +30,8 @@ from experiments.tasks.formal.context_free import (
     StackManipulation,
 )
 
+pytestmark = pytest.mark.medium
+
 
 def solve_stack(string):
     """P is POP; p and q push 0 and 1."""

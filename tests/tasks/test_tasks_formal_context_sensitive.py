@@ -22,6 +22,8 @@ from experiments.tasks.formal.context_sensitive import (
     OddsFirst,
 )
 
+pytestmark = pytest.mark.medium
+
 
 def solve_missing(string):
     """By trying both bits in the hole."""

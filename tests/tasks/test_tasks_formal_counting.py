@@ -11,6 +11,8 @@ from formal_strings import MANY, many, on_device
 
 from experiments.tasks.formal.counting import Counting
 
+pytestmark = pytest.mark.medium
+
 TASKS = [Counting(1, 6), Counting(2, 5, "anbncn"), Counting(1, 4, "anbncn")]
 
 

@@ -13,6 +13,8 @@ from formal_strings import MANY, assert_baseline_holds, many, on_device
 
 from experiments.tasks.formal.dyck import Dyck
 
+pytestmark = pytest.mark.medium
+
 OPENING, CLOSING = "([{<", ")]}>"
 SMALL = [Dyck(0, 4, 2, 2), Dyck(1, 7, 1, 3), Dyck(3, 6, 2, 1), Dyck(4, 4, 1, 2)]
 TASKS = [*SMALL, Dyck(1, 20, 3, 3), Dyck(13, 24, 2, 4)]

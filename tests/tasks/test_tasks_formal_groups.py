@@ -18,6 +18,8 @@ from formal_strings import (
 
 from experiments.tasks.formal.groups import GROUPS, WordProblem
 
+pytestmark = pytest.mark.medium
+
 S3, S5 = (["".join(p) for p in itertools.permutations("01234"[:n])] for n in (3, 5))
 
 

@@ -15,6 +15,8 @@ from formal_strings import MANY, assert_baseline_holds, first, many, on_device
 from experiments.tasks.formal import list_op_chances
 from experiments.tasks.formal.list_ops import ListOps
 
+pytestmark = pytest.mark.medium
+
 SYMBOLS = "0123456789mMds]"  # [MIN, [MAX, [MED, [SM
 LONG = ListOps(20, 60, 4, 6)
 TASKS = [ListOps(4, 16, 3, 4), ListOps(1, 12, 20, 3), LONG]

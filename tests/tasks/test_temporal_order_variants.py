@@ -23,6 +23,8 @@ from experiments.tasks import criteria
 from experiments.tasks.error_criteria import RecentErrors
 from experiments.tasks.temporal_order import TemporalOrder
 
+pytestmark = pytest.mark.medium
+
 HS97, HS97_THREE, PASCANU_THREE = TASKS = [
     TemporalOrder(20, variant) for variant in ("hs97", "hs97_three", "pascanu_three")
 ]

@@ -21,6 +21,8 @@ from drawn import (
 from experiments.tasks.error_criteria import FewErrors
 from experiments.tasks.two_sequence import TwoSequence
 
+pytestmark = pytest.mark.medium
+
 CLEAN, NOISY_INPUTS, NOISY_TARGETS = TASKS = [
     TwoSequence(20, 3, variant, output_unit="linear")
     for variant in ("canonical", "noisy_inputs", "noisy_targets")

@@ -11,6 +11,8 @@ from recall_draws import asked_of, assert_baseline, assert_solved, judged, many,
 from experiments.tasks.copying import Copying
 from experiments.tasks.recall.variable_copy import VariableCopy
 
+pytestmark = pytest.mark.medium
+
 MANY, SOME = 20_000, 500
 TASKS = [VariableCopy(3, num_symbols=3, num_recalled=2), VariableCopy(20)]
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from experiments.lab.training.driver import Observer, nobody
 EPILOGUE = """
 flags of every experiment:
   --cell NAME [NAME ...]   cells, a run each: a name, a name with options such as 'lstm(forget_bias=5)',
-                           my_module:MyCell or path/my_module.py:MyCell (default: {cells})
+                           my_module:MyCell or path/my_module.py:MyCell
+                           {cells}
   --out DIR                folder of the table, the pictures and one folder a run; the same command on the
                            same folder goes on where it stopped (default: runs/{name}/<preset>-<hash>)
   --plan                   print the runs with their estimated minutes, and train nothing
@@ -172,8 +174,10 @@ def parse(experiment: Experiment, argv: Sequence[str]) -> Request:
 def help_text(experiment: Experiment) -> str:
     """The docstring, the first words, and every flag with its unit and default."""
     options = arguments.flag_help(experiment.config, experiment.presets["default"], experiment.command)
+    cells = " ".join(cell if cell.isidentifier() else f'"{cell}"' for cell in experiment.cells)
+    lines = textwrap.wrap(f"default: {cells}", 92, break_long_words=False, break_on_hyphens=False)
     epilogue = EPILOGUE.format(
-        cells=" ".join(experiment.cells), name=experiment.name, command=experiment.command
+        cells=f"\n{' ' * 27}".join(lines), name=experiment.name, command=experiment.command
     )
     words = " | ".join([*experiment.presets, *all_verbs(experiment)])
     about = arguments.plain(experiment.doc.strip())

@@ -85,7 +85,7 @@ def command_of(summary: dict[str, Any]) -> str:
     config = configs.from_json(experiment.config, summary["config"])
     names = [field.name for field in dataclasses.fields(config) if field.name != "cell"]
     flags = [
-        f" --{name.replace('_', '-')} {shlex.quote(str(getattr(config, name)))}"
+        f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(getattr(config, name)))}"
         for name in names
         if getattr(config, name) != getattr(preset, name)
     ]

@@ -69,7 +69,8 @@ def test_help_shows_every_flag_with_its_meaning_and_default(name):
     for name, default in configs.flat(experiment.presets["default"]).items():
         if name != "cell":
             flag = f"--{name.replace('_', '-')}"
-            assert re.search(rf"{flag} [^│]*│?.*?\(default: {re.escape(str(default))}", words), flag
+            word = configs.as_word(default) or "none" if isinstance(default, tuple) else str(default)
+            assert re.search(rf"{flag} [^│]*│?.*?\(default: {re.escape(word)}", words), flag
     assert "``" not in shown.out and ">>>" not in shown.out and "\n\n\n" not in shown.out
     assert max(map(len, shown.out.splitlines())) <= 120
     for flag in ("--cell", "--out", "--plan", "--device", "--on-this-machine", "--no-progress"):

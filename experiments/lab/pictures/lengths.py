@@ -26,7 +26,8 @@ def metric_of(run: Drawn) -> str:
 
 def figure_of(runs: Sequence[Drawn]) -> Any:
     """One line a run, its mean over the networks, a dot a network; a vertical line at the length of the training."""
-    figure, axes = subplots(1, 1, figsize=(7, 4.2), layout="constrained")
+    figure, axes_of_all = subplots(1, 1, figsize=(7, 4.2), layout="constrained")
+    axes: Any = axes_of_all
     metric = metric_of(runs[0])
     shades = colours([cell_names.label(run.config.cell) for run in runs])
     for run, shade in zip(runs, shades, strict=True):

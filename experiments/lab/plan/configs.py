@@ -74,6 +74,10 @@ def task_fields(kind: type) -> dict[str, Any]:
     return {field.name: getattr(task, field.name) for field in dataclasses.fields(task) if field.init}
 
 
+def _commas(words: str) -> str:
+    return words.strip("()").replace(" ", ",") or "none"
+
+
 @configuration()
 class Config:
     """One run: one cell on one task. A subclass names its task: ``task: TaskFlags[Copying] = Copying()``."""
@@ -126,7 +130,10 @@ class Config:
     """Folder of a run whose networks this one starts from, network i from network i; empty: from new parameters."""
     stop: Literal["updates", "solved"] = "updates"
     """End of the run. updates: after num_updates; solved: as soon as every network is solved, at an evaluation."""
-    test_lengths: tuple[Positive, ...] = ()
+    test_lengths: Annotated[
+        tuple[Positive, ...],
+        tyro.conf.arg(metavar="INT,INT,...", help_behavior_hint=lambda text: f"(default: {_commas(text)})"),
+    ] = ()
     """Further lengths of the task, with commas between, at which the trained networks are tested as well."""
     gradient: str = "bptt"
     """Gradient that an update follows. bptt: through all steps of the batch. truncated(k1=5,k2=10): every k1 steps, the
@@ -273,10 +280,19 @@ def flags(config: Config, other: Config) -> list[str]:
     """The flags that make ``config`` of ``other``, but for the cell."""
     before = flat(other)
     return [
-        f"--{name.replace('_', '-')} {value}"
+        f"--{name.replace('_', '-')} {as_word(value)}"
         for name, value in flat(config).items()
         if name != "cell" and value != before[name]
     ]
+
+
+def as_word(value: Any) -> str:
+    """A value as the command line has it: a list is one word with commas.
+
+    >>> as_word((40, 100)), as_word(0.5)
+    ('40,100', '0.5')
+    """
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
 def config_hash(config: Config, varying: Collection[str] = ()) -> str:

@@ -262,7 +262,8 @@ class _Driver:
 
     def _tested_at(self, length: int) -> dict[str, Any]:
         """The test metrics on sequences of another length."""
-        trainer = dataclasses.replace(self.trainer, task=self.trainer.task.at_length(length))
+        task: Any = self.trainer.task
+        trainer = dataclasses.replace(self.trainer, task=task.at_length(length))
         test = compile_programs(trainer, self.job.resolved.seed_mapping).test
         return jax.device_get(test(self.networks, self.data, self.key))
 

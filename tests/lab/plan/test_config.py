@@ -46,6 +46,7 @@ OTHERS = {
     "log_every": 25,
     "eval_every": 200,
     "checkpoint_every": 1000,
+    "test_lengths": (50,),
 }
 
 

@@ -24,7 +24,8 @@ flags of every experiment:
                            my_module:MyCell or path/my_module.py:MyCell
                            {cells}
   --out DIR                folder of the table, the pictures and one folder a run; the same command on the
-                           same folder goes on where it stopped (default: runs/{name}/<preset>-<hash>)
+                           same folder goes on where it stopped
+                           default: runs/{name}/<preset>-<hash>
   --plan                   print the runs with their estimated minutes, and train nothing
   --device {{auto,cpu,gpu,tpu}}   device that trains (default: auto)
   --on-this-machine        go on although the run was started on another machine; the summary says so

@@ -20,6 +20,11 @@ from recurrent.testing.contract import check_cell
 pytest_plugins = ["lab_fixtures"]
 
 
+def few_at_once(*quick):
+    """All experiments; those that are not named in the medium lane."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.medium) for name in names()]
+
+
 def test_the_list_has_question_command_and_minutes_of_each():
     listed = heard(lambda: main([]))
     assert listed.code == 0 and listed.err == ""
@@ -60,7 +65,7 @@ def test_a_module_says_what_it_claims(name):
         experiment.build(preset)  # sizes that fit
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", few_at_once("adding_problem", "pixel_mnist", "hs97.two_classes"))
 def test_help_shows_every_flag_with_its_meaning_and_default(name):
     experiment = load_experiment(name)
     shown = heard(lambda: cli.main(experiment, ["--help"]))

@@ -14,6 +14,8 @@ from experiments.tasks import criteria
 from experiments.tasks.base import Batch
 from experiments.tasks.error_criteria import AllWithin, FewErrors, LegalMostActive, RecentErrors
 
+pytestmark = pytest.mark.medium
+
 
 def history(criterion, errors, weights):
     """Whether it is solved after each batch of scalar answers, ``errors[update, b]``."""

@@ -23,6 +23,8 @@ from experiments.tasks import criteria
 from experiments.tasks.error_criteria import RecentErrors
 from experiments.tasks.multiplication import Multiplication
 
+pytestmark = pytest.mark.medium
+
 HS97, MINUS, PASCANU = TASKS = [
     Multiplication(25),
     Multiplication(25, "hs97_minus"),

@@ -20,6 +20,8 @@ from formal_strings import (
 
 from experiments.tasks.formal.regular import CycleNavigation, EvenPairs, ModularArithmetic, ParityCheck
 
+pytestmark = pytest.mark.medium
+
 
 def solve_even_pairs(string):
     return str(sum(string[i : i + 2] in ("01", "10") for i in range(len(string))) % 2)

@@ -2,6 +2,8 @@
 
 A configuration holds its task. On the command line, in ``config.json`` and in hashes the task's fields stand beside the
 configuration's own: ``--delay 50`` sets ``config.task.delay``.
+
+Over 300 lines, because every flag stands here with its help.
 """
 
 import dataclasses

@@ -18,7 +18,7 @@ SOLVED = 0.9
 """Mean accuracy from which on Delétang et al. (2023) call a task solved."""
 
 BLANKS = {"canonical": 1, "xlstm": 0}
-"""Steps behind the string at the last of which a class is named; with none, the last symbol's step answers."""
+"""Blank steps behind the string. The class is named at the last step there is: with none, that of the last symbol."""
 
 LengthOrLengths = TypeVar("LengthOrLengths", int, Array)
 
@@ -42,9 +42,6 @@ class Strings(Generated, abc.ABC):
 
     length_field: ClassVar[str] = "max_length"
 
-    shortest: ClassVar[int] = 1
-    """Symbols that a string has at least."""
-
     min_length: int = 1
     """Symbols of the shortest string; the steps of the answer do not count."""
     max_length: int = 40
@@ -52,7 +49,7 @@ class Strings(Generated, abc.ABC):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least("min_length", self.min_length, self.shortest, f"for {type(self).__name__}")
+        require_at_least("min_length", self.min_length, 1, f"for {type(self).__name__}")
         require_at_least("max_length", self.max_length, self.min_length, "(min_length)")
 
     def at_length(self, length: int) -> Self:

@@ -66,7 +66,11 @@ def trainer(name: str, budget: Budget) -> Trainer:
     schedule = optax.cosine_decay_schedule(own_rate(name, budget), budget.num_updates)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
     return Trainer(
-        task, with_readout(cell, 1, LastStep()), optimizer, budget.batch_size, budget.num_evaluation
+        task,
+        with_readout(cell, 1, LastStep(), rec.Sequential()),
+        optimizer,
+        budget.batch_size,
+        budget.num_evaluation,
     )
 
 

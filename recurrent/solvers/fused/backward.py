@@ -20,7 +20,9 @@ class Moved(NamedTuple):
 
     def all(self) -> Any:
         """At every step."""
-        return self.values if self.first is None else jnp.concatenate([self.first[None], self.values[:-1]])
+        if self.first is None or self.values.shape[0] == 0:
+            return self.values
+        return jnp.concatenate([self.first[None], self.values[:-1]])
 
     def some(self, start: Any, count: int) -> Any:
         """At ``count`` steps from ``start`` on."""

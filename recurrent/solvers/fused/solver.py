@@ -79,9 +79,9 @@ class Fused(Solver):
 
     def length(self, problem: Problem) -> int | None:
         """How many steps are taken together; None: all of them."""
-        if self.chunk is not None:
-            return self.chunk
         num_steps = problem.num_steps
+        if self.chunk is not None:
+            return self.chunk if self.chunk < num_steps else None
         batch = math.prod(arrays.batch_shape(problem.xs, problem.cell.input_shape)[1:])
         if not arrays.is_known(num_steps) or not arrays.is_known(batch):
             return None

@@ -73,6 +73,13 @@ def test_recent_errors_without_room_are_a_streak():
     assert 0.1 < found.mean() < 0.9 and np.array_equal(found, history(streak, errors, weights))
 
 
+def test_a_window_has_to_be_full():
+    errors, weights = np.zeros((12, 1), np.float32), np.ones((12, 1), np.float32)
+    weights[3] = 0.0  # does not exist
+    assert history(RecentErrors(8, 0.1), errors, weights).tolist() == [False] * 8 + [True] * 4
+    assert history(RecentErrors(8, 0.1, num_wrong=5), errors, weights).tolist() == [False] * 8 + [True] * 4
+
+
 def test_a_streak_has_the_fields_and_the_state_that_stored_runs_have():
     assert repr(criteria.Streak()) == "Streak(window=2000, error=0.04, mean_error=0.01)"
     assert criteria.Streak(window=3).init()._fields == ("streak", "errors", "cursor")

@@ -41,7 +41,7 @@ def strict_modules() -> set[str]:
     """Names of the modules whose tests raise on rank promotion: tasks, losses and diagnostics."""
     folders = ROOT / "experiments" / "tasks", ROOT / "recurrent" / "diagnostics"
     return {"tasks", "losses", "diagnostics"} | {
-        path.stem for folder in folders for path in folder.glob("[a-z]*.py")
+        path.stem for folder in folders for path in folder.rglob("[a-z]*.py")
     }
 
 

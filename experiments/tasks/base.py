@@ -103,7 +103,7 @@ class Generated:
     """Sequences in the validation split, and in the test split."""
 
     def at_length(self, length: int) -> Self:
-        """The same task with ``length`` for its length: for asking a network what it was not trained on."""
+        """This task at another length, which asks a trained network for what it was not trained on."""
         return dataclasses.replace(self, **{self.length_field: length})
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ class Reber(Finite):
         require_known("output_unit", self.output_unit, UNITS)
 
     def at_length(self, length: int) -> Self:
-        """The same task with strings of at least ``length`` symbols."""
+        """This task, in which every string has at least ``length`` symbols."""
         return dataclasses.replace(self, min_length=length)
 
     @property

@@ -152,7 +152,7 @@ class Dilated(LayerAround):
 
     @property
     def has_step(self) -> bool:
-        """As every cell."""
+        """Whether a single step can be taken: always."""
         return True
 
     def step(self, weights: Any, state: Any, u: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from drawn import assert_distributed
+from drawn import assert_distributed, on_device
 
 MANY, SOME = 6_000, 300
 BLANK = "_"
@@ -54,10 +54,6 @@ def sampler(task):
 def many(task, num_sequences=MANY):
     """One jitted call; NumPy arrays."""
     return jax.tree.map(np.asarray, sampler(task)(jax.random.key(0), num_sequences))
-
-
-def on_device(batch):
-    return jax.tree.map(jnp.asarray, batch)
 
 
 def texts(case, batch):

@@ -6,23 +6,19 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from drawn import on_device
 
 
 @functools.cache
 def many(task, num_sequences):
-    """A batch of them as NumPy arrays; ranks are not promoted while it is traced."""
-    with jax.numpy_rank_promotion("raise"):
-        batch = jax.jit(task.sample, static_argnums=1)(jax.random.key(0), num_sequences)
+    """A batch of them as NumPy arrays."""
+    batch = jax.jit(task.sample, static_argnums=1)(jax.random.key(0), num_sequences)
     return jax.tree.map(np.asarray, batch)
 
 
 def part(batch, num_sequences):
     """The first of them; the batch is the second axis of every array."""
     return jax.tree.map(lambda leaf: leaf[:, :num_sequences], batch)
-
-
-def on_device(batch):
-    return jax.tree.map(jnp.asarray, batch)
 
 
 def tokens_of(batch):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import assert_distributed, assert_uniform, on_device
 
 from experiments.tasks import criteria
 from experiments.tasks.adding import Adding
@@ -34,10 +35,6 @@ def ids(value):
     """``hs97-25`` for a task; pytest's own name for the rest."""
     size = value.delay if isinstance(value, Copying) else getattr(value, "num_steps", None)
     return f"{type(value).__name__}-{value.variant}-{size}" if size else None
-
-
-def on_device(batch):
-    return jax.tree.map(jnp.asarray, batch)
 
 
 @functools.cache
@@ -111,21 +108,6 @@ def solve_copying(task, rows):
 
 def solve(task, rows):
     return {Adding: solve_adding, TemporalOrder: solve_order, Copying: solve_copying}[type(task)](task, rows)
-
-
-def assert_distributed(observed, probabilities):
-    """Chi-square: nothing outside the support, and a statistic within five standard deviations of its mean."""
-    counts = collections.Counter(observed)
-    assert set(counts) <= set(probabilities)
-    assert math.isclose(sum(probabilities.values()), 1.0)
-    expected = {cell: len(observed) * p for cell, p in probabilities.items()}
-    assert min(expected.values()) > 20
-    statistic = sum((counts[cell] - number) ** 2 / number for cell, number in expected.items())
-    assert abs(statistic - (len(expected) - 1)) < 5 * math.sqrt(2 * (len(expected) - 1))
-
-
-def assert_uniform(observed, support):
-    assert_distributed(observed, {cell: 1 / len(support) for cell in support})
 
 
 def expected_marks(task):

@@ -53,7 +53,7 @@ class Strings(Generated, abc.ABC):
         require_at_least("max_length", self.max_length, self.min_length, "(min_length)")
 
     def at_length(self, length: int) -> Self:
-        """The same task with strings of ``length`` symbols alone."""
+        """This task, in which every string has ``length`` symbols."""
         return dataclasses.replace(self, min_length=length, max_length=length)
 
     @property

@@ -85,7 +85,9 @@ def _whole_quotients(short: int, long: int) -> tuple[Float[np.ndarray, "short"],
 
 
 def _real_quotients(short: int, long: int) -> tuple[Float[np.ndarray, "short"], Float[np.ndarray, "places"]]:
-    """The same for the product of two real numbers from 0 to 1: it is below t with chance t (1 - ln t)."""
+    """What `_whole_quotients` gives, for real factors: the product of two numbers from 0 to 1 is below t with chance
+    t (1 - ln t).
+    """
 
     def below(t: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
         return t * (1 - np.log(np.maximum(t, 1e-300)))

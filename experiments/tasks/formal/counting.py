@@ -53,7 +53,7 @@ class Counting(Generated):
         require_at_least("max_count", self.max_count, self.min_count, "(min_count)")
 
     def at_length(self, length: int) -> Self:
-        """The same task with ``length`` symbols of each kind."""
+        """This task, in which every string has ``length`` symbols of each kind."""
         return dataclasses.replace(self, min_count=length, max_count=length)
 
     @property

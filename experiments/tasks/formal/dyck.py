@@ -76,7 +76,7 @@ class Dyck(Generated):
         )
 
     def at_length(self, length: int) -> Self:
-        """The same task with strings of ``length`` brackets, or one less, alone."""
+        """This task, in which every string has ``length`` brackets, or one less where that is odd."""
         even = length - length % 2
         return dataclasses.replace(self, min_length=even, max_length=even)
 

@@ -62,7 +62,7 @@ def draw(key: PRNGKeyArray, lengths: Int[Array, "b"], size: int, num_operators: 
 
 
 class _Machine(NamedTuple):
-    """Of each open bracket the value so far and the operator of what comes next; how many are open.
+    """The state of a reader: the value so far and the next operator of each open bracket, and how many are open.
 
     ``may_sign`` is True where a minus is a sign: at the start, behind an operator or an opening bracket;
     ``is_negative`` where the last symbol was one.

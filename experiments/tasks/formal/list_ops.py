@@ -95,7 +95,7 @@ class ListOps(Classification):
         return int(np.flatnonzero(self._length_chances)[-1]) - 1
 
     def answer_probabilities(self, length: int) -> Float[np.ndarray, "1 k"]:
-        """Of the lists of this length."""
+        """The probability of each value among the lists of this length."""
         values = list_op_chances.values(self.max_length, self.max_depth, self.max_args)[:, length]
         values = np.maximum(values, 0.0)
         return values[None] / values.sum()

@@ -29,8 +29,11 @@ KEPT = "kept"
 """The name of what is worth keeping for a backward pass: a piece behind its activation."""
 
 
-class _Found(NamedTuple):
-    """A value that is activated and split, in either order: both at once, ``pieces`` in place of ``instead``."""
+class _Activation(NamedTuple):
+    """A value ``whole`` that is activated, and split into ``pieces`` before or after; one piece where it is not split.
+
+    All of it is computed in place of equation ``split``; the equations ``instead`` are left out.
+    """
 
     whole: Any
     split: Any
@@ -89,14 +92,16 @@ def _of_products(jaxpr: Any) -> set[Any]:
     return found
 
 
-def _alone(equation: Any) -> _Found:
+def _alone(equation: Any) -> _Activation:
     """An activation that is not split: one piece."""
     shape = equation.outvars[0].aval.shape
     scales, axis = (SCALES[equation.primitive.name],), len(shape) - 1
-    return _Found(equation.invars[0], equation, scales, shape[-1:], axis, list(equation.outvars), [equation])
+    return _Activation(
+        equation.invars[0], equation, scales, shape[-1:], axis, list(equation.outvars), [equation]
+    )
 
 
-def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Found | None:
+def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Activation | None:
     """Each piece of ``split`` is read by one activation, and by nothing else."""
     if split.primitive.name != "split":
         return None
@@ -106,10 +111,10 @@ def _behind(split: Any, readers: dict[Any, list[Any]]) -> _Found | None:
     activations = [one[0] for one in reading]
     scales = tuple(SCALES[activation.primitive.name] for activation in activations)
     pieces = [one.outvars[0] for one in activations]
-    return _Found(split.invars[0], split, scales, *_cut(split), pieces, activations)
+    return _Activation(split.invars[0], split, scales, *_cut(split), pieces, activations)
 
 
-def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Found | None:
+def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Activation | None:
     """``split`` reads an activation, which nothing else reads."""
     if split.primitive.name != "split" or len(readers[split.invars[0]]) != 1:
         return None
@@ -117,7 +122,7 @@ def _before(split: Any, readers: dict[Any, list[Any]], jaxpr: Any) -> _Found | N
     if not makers or not _is_activation(makers[0]):
         return None
     scales = (SCALES[makers[0].primitive.name],) * len(split.outvars)
-    return _Found(makers[0].invars[0], split, scales, *_cut(split), list(split.outvars), makers)
+    return _Activation(makers[0].invars[0], split, scales, *_cut(split), list(split.outvars), makers)
 
 
 def _cut(split: Any) -> tuple[tuple[int, ...], int]:

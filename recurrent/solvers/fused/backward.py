@@ -50,22 +50,44 @@ def pulled(
     if length is None:
         return at_once(leaves, multiplied, moved, cotangents)
 
+    closed = programs.flat(lambda leaves, at: tree.unflatten(leaves)(at), leaves, cotangents)
+    if not _gives_all_sums(closed, step):
+        return at_once(leaves, multiplied, moved, cotangents)
+
     @jax.custom_jvp
     def by_chunks(*values: Any) -> tuple[Any, Any]:
-        return _by_chunks(step, length, tree, *values)
+        return _by_chunks(step, length, closed.jaxpr, closed.consts, *values)
 
     # Chunks read what was kept in place, by its index. The derivative of that would write all of it at every step.
     by_chunks.defjvp(lambda values, tangents: jax.jvp(at_once, values, tangents))
     return by_chunks(leaves, multiplied, moved, cotangents)
 
 
+def _loops(jaxpr: Any) -> list[int]:
+    return [place for place, equation in enumerate(jaxpr.eqns) if equation.primitive.name == "scan"]
+
+
+def _gives_all_sums(closed: Any, step: Step) -> bool:
+    """Whether one loop emits the cotangent of every sum; not where nothing depends on a product, or all is empty."""
+    jaxpr, at = closed.jaxpr, _loops(closed.jaxpr)
+    sums = jaxpr.outvars[-len(step.sums) :]
+    return len(at) == 1 and all(var in jaxpr.eqns[at[0]].outvars for var in sums)
+
+
 def _by_chunks(
-    step: Step, length: int, tree: Any, leaves: Any, multiplied: Any, moved: Any, cotangents: Any
+    step: Step,
+    length: int,
+    jaxpr: Any,
+    constants: Any,
+    leaves: Any,
+    multiplied: Any,
+    moved: Any,
+    cotangents: Any,
 ) -> tuple[Any, Any]:
-    closed = programs.flat(lambda leaves, at: tree.unflatten(leaves)(at), leaves, cotangents)
-    jaxpr, values = closed.jaxpr, jax.tree.leaves((leaves, cotangents))
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
-    (at,) = [place for place, equation in enumerate(jaxpr.eqns) if equation.primitive.name == "scan"]
+    """`pulled`, by the program ``jaxpr`` of ``pull``."""
+    values = jax.tree.leaves((leaves, cotangents))
+    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*constants, *values], strict=True))
+    (at,) = _loops(jaxpr)
     loop = jaxpr.eqns[at]
     programs.evaluate(jaxpr.eqns[:at], env)
     num_consts, num_carry = loop.params["num_consts"], loop.params["num_carry"]

@@ -81,8 +81,6 @@ class Fused(Solver):
         """How many steps are taken together; None: all of them."""
         num_steps = problem.num_steps
         batch = math.prod(arrays.batch_shape(problem.xs, problem.cell.input_shape)[1:])
-        if arrays.is_known(batch) and batch == 0:
-            return None
         if self.chunk is not None:
             return self.chunk if self.chunk < num_steps else None
         if not arrays.is_known(num_steps) or not arrays.is_known(batch):

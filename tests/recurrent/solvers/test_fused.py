@@ -123,6 +123,33 @@ def test_derivatives_of_derivatives():
         assert_equal(found, expected)
 
 
+@dataclasses.dataclass(frozen=True)
+class Idle(rec.Elman):
+    """A cell with a product that nothing depends on, and that is added to nothing."""
+
+    def next_state(self, weights, state, u):
+        new = super().next_state(weights, state, u)
+        jnp.tanh(state.h @ weights.w_h.T)
+        return new
+
+
+@pytest.mark.parametrize("solver", FUSED[:2], ids=str)
+def test_a_product_that_nothing_depends_on_has_no_gradient(solver):
+    cell = Idle(3, 4)
+    params, xs = cell.init(jax.random.key(0)), inputs(12)
+    found = jax.grad(loss(cell, solver))(params, xs)
+    assert_equal(found, jax.grad(loss(rec.Elman(3, 4), rec.Sequential()))(params, xs), 1e-5)
+
+
+@pytest.mark.parametrize(("num_steps", "batch"), [(0, 2), (12, 0), (3, 2)])
+def test_nothing_and_fewer_steps_than_a_chunk(num_steps, batch):
+    params, xs = LSTM.init(jax.random.key(0)), inputs(num_steps, batch)
+    problem = jax.grad(loss(LSTM, rec.Fused(num_steps or None)), (0, 1))(params, xs)
+    assert_equal(problem, jax.grad(loss(LSTM, rec.Sequential()), (0, 1))(params, xs), 1e-5)
+    if num_steps > 5:
+        assert_equal(jax.grad(loss(LSTM, rec.Fused(5)), (0, 1))(params, xs), problem)
+
+
 def products_by_depth(fn, *arguments):
     """The shapes of what all matrix products give, by how many loops they stand in."""
     return [

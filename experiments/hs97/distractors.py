@@ -28,7 +28,7 @@ from experiments.tasks.long_lag import LongLag
 CELL = "hs97_cut(init_range=0.2)"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=200_000, hidden_size=2, learning_rate=0.01)
+@configuration(**ONE_BY_ONE, num_updates=200_000, hidden_size=2, learning_rate=0.01)
 class HS97DistractorsConfig(Config):
     """Distractors, experiment 2c of 1997."""
 

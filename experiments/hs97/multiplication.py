@@ -28,7 +28,7 @@ from experiments.tasks.multiplication import Multiplication
 CELL = "hs97_cut(bias='hidden',block_size=2)"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=500_000, hidden_size=4, learning_rate=0.1)
+@configuration(**ONE_BY_ONE, num_updates=500_000, hidden_size=4, learning_rate=0.1)
 class HS97MultiplicationConfig(Config):
     """Multiplication, experiment 5 of 1997."""
 

@@ -47,7 +47,7 @@ class HalfSquares:
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the task's own."""
-        if name.startswith("__"):
+        if name.startswith("__") or name == "task":  # not there yet, while a copy is made
             raise AttributeError(name)
         return getattr(self.task, name)
 

@@ -27,7 +27,7 @@ from experiments.tasks.temporal_order import TemporalOrder
 CELL = "hs97_cut(bias='hidden',block_size=2,input_gate_bias=(-2,-4))"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=150_000, hidden_size=4, learning_rate=0.5)
+@configuration(**ONE_BY_ONE, num_updates=150_000, hidden_size=4, learning_rate=0.5)
 class HS97TemporalOrderConfig(Config):
     """The order of two symbols, experiment 6a of 1997."""
 

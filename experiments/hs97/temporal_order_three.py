@@ -27,7 +27,7 @@ from experiments.tasks.temporal_order import TemporalOrder
 CELL = "hs97_cut(bias='hidden',block_size=2,input_gate_bias=(-2,-4,-6))"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=1_000_000, hidden_size=6, learning_rate=0.1)
+@configuration(**ONE_BY_ONE, num_updates=1_000_000, hidden_size=6, learning_rate=0.1)
 class HS97TemporalOrderThreeConfig(Config):
     """The order of three symbols, experiment 6b of 1997."""
 

@@ -27,7 +27,7 @@ from experiments.tasks.two_sequence import TwoSequence
 CELL = "hs97_cut(bias='hidden',input_gate_bias=(-1,-3,-5),output_gate_bias=(-2,-4,-6))"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=150_000, hidden_size=3, learning_rate=1.0)
+@configuration(**ONE_BY_ONE, num_updates=150_000, hidden_size=3, learning_rate=1.0)
 class HS97TwoClassesConfig(Config):
     """Two classes, experiment 3 of 1997."""
 

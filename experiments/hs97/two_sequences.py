@@ -29,7 +29,7 @@ from experiments.tasks.long_lag import LongLag
 CELL = "hs97_long_lag"
 
 
-@configuration(**{**ONE_BY_ONE}, num_updates=50_000, hidden_size=1, learning_rate=1.0)
+@configuration(**ONE_BY_ONE, num_updates=50_000, hidden_size=1, learning_rate=1.0)
 class HS97TwoSequencesConfig(Config):
     """Two sequences, experiments 2a and 2b of 1997."""
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,8 @@ class Reber(Finite):
     >>> round(task.baseline, 4), round(Reber(output_unit="softmax").baseline, 4), task.lag
     (0.6533, 1.2814, 29)
     """
+
+    length_field: ClassVar[str] = "min_length"
 
     num_training: int = 256
     """Strings in the training set."""

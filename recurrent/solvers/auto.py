@@ -54,12 +54,9 @@ class Auto(Solver):
                 f"for a gradient a CPU computes {size} again faster than it reads them back",
             )
         ratio = _measured(cell, state)
-        if ratio is None:
-            return (
-                Sequential(),
-                "what AUTO takes for a cell that Fused() does not run, or was not measured with",
-            )
-        if ratio < 1 and has_products(cell):
+        if ratio is None or not has_products(cell):
+            return Sequential(), "what AUTO takes where Fused() was not measured, or finds no product"
+        if ratio < 1:
             return Fused(), f"training on a CPU takes {ratio:.2f} of the time of Sequential() with it"
         return Sequential(), f"training on a CPU takes {ratio:.2f} of its time with Fused()"
 

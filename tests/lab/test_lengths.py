@@ -9,6 +9,9 @@ from experiments.lab.opened import open_run
 from experiments.lab.pictures import lengths
 from experiments.lab.plan.finding import load_experiment
 from experiments.lab.planning import check_lengths
+from experiments.tasks.adding import Adding
+from experiments.tasks.formal.counting import Counting
+from experiments.tasks.formal.regular import ParityCheck
 
 pytest_plugins = ["lab_fixtures"]
 
@@ -45,8 +48,14 @@ def test_a_frame_has_a_column_for_each_length_and_a_picture_is_drawn(asked):
 def test_lengths_that_cannot_be_are_refused_before_the_first_update(tmp_path):
     outcome = run(tmp_path, "--test-lengths", "2")
     assert outcome.code == 2 and not (tmp_path / "elman").exists()
-    assert outcome.err.startswith("error: --test-lengths: 2: num_steps: expected at least 4")
+    assert "error: --test-lengths: 2: num_steps: expected at least 4" in outcome.err
     assert run(tmp_path, "--test-lengths", "0").code == 2
+
+
+def test_a_picture_marks_the_length_of_the_training_where_the_task_says_it():
+    assert lengths.trained_length(Adding(30)) == 30 and lengths.trained_length(ParityCheck(2, 9)) == 9
+    assert lengths.trained_length(Counting()) == Counting().max_count
+    assert lengths.trained_length(object()) is None
 
 
 def test_a_task_of_one_length_is_told(asked):

@@ -39,7 +39,7 @@ def figure_of(runs: Sequence[Drawn]) -> Any:
         for length in lengths:
             seeds = np.array(found[length]["seeds"], float)
             axes.plot([length] * len(seeds), seeds, "o", color=shade, ms=4, alpha=0.5, mew=0)
-    for trained in sorted({trained_length(run.task) for run in runs}):
+    for trained in sorted({length for run in runs if (length := trained_length(run.task)) is not None}):
         axes.axvline(trained, color="black", ls=":", lw=0.9)
         axes.text(trained, 1.01, " trained", fontsize=8, transform=axes.get_xaxis_transform())
     axes.set(xlabel="length", ylabel=f"test {metric.replace('_', ' ')}")
@@ -48,6 +48,6 @@ def figure_of(runs: Sequence[Drawn]) -> Any:
     return figure
 
 
-def trained_length(task: Any) -> int:
-    """The largest length that the task trains on."""
-    return getattr(task, task.length_field)
+def trained_length(task: Any) -> int | None:
+    """The length that the task trains on, the largest where there are several; None where it does not say."""
+    return getattr(task, getattr(task, "length_field", ""), None)

@@ -1,7 +1,7 @@
 """Languages that count: which symbols may come next in a^n b^n and a^n b^n c^n?"""
 
 import dataclasses
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,8 @@ class Counting(Generated):
     >>> round(Counting().baseline, 4), Counting().lag
     (0.8819, 18)
     """
+
+    length_field: ClassVar[str] = "max_count"
 
     min_count: int = 1
     """The smallest n."""

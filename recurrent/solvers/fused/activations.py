@@ -56,12 +56,9 @@ def joined(closed: Any) -> Any:
     at = {id(one.split): one for one in found if one}
     done = {id(equation) for one in at.values() for equation in one.instead}
     of_products = _of_products(jaxpr)
-    at |= {
-        id(equation): _alone(equation)
-        for equation in jaxpr.eqns
-        if _is_activation(equation) and id(equation) not in done and equation.invars[0] in of_products
-    }
-    rectified = {id(one) for one in jaxpr.eqns if _is_relu(one) and one.invars[0] in of_products}
+    hot = [one for one in jaxpr.eqns if _reads(one, of_products)]
+    at |= {id(one): _alone(one) for one in hot if _is_activation(one) and id(one) not in done}
+    rectified = {id(one) for one in hot if _is_relu(one)}
     if not at and not rectified:
         return closed
 
@@ -85,16 +82,20 @@ def _of_products(jaxpr: Any) -> set[Any]:
     """The variables that cannot be computed again without a product, or without keeping what one gave."""
     found: set[Any] = set()
     for equation in jaxpr.eqns:
-        reads = any(not isinstance(atom, core.Literal) and atom in found for atom in equation.invars)
         name = equation.primitive.name
-        if name in programs.PRODUCTS or (reads and name in CHEAP and name not in SCALES):
+        is_cheap = name in CHEAP and name not in SCALES
+        if name in programs.PRODUCTS or (is_cheap and _reads(equation, found)):
             found |= set(equation.outvars)
     return found
 
 
+def _reads(equation: Any, variables: set[Any]) -> bool:
+    return any(not isinstance(atom, core.Literal) and atom in variables for atom in equation.invars)
+
+
 def _alone(equation: Any) -> _Activation:
     """An activation that is not split: one piece."""
-    shape = equation.outvars[0].aval.shape
+    shape = equation.outvars[0].aval.shape or (1,)
     scales, axis = (SCALES[equation.primitive.name],), len(shape) - 1
     return _Activation(
         equation.invars[0], equation, scales, shape[-1:], axis, list(equation.outvars), [equation]

@@ -133,6 +133,22 @@ class Idle(rec.Elman):
         return new
 
 
+@dataclasses.dataclass(frozen=True)
+class OneGate(rec.Elman):
+    """A cell with one gate, a number, for all units."""
+
+    def next_state(self, weights, state, u):
+        gate = jax.nn.sigmoid(state.h @ weights.w_h[:, 0])
+        return super().next_state(weights, state, u)._replace(h=jnp.tanh(u) * gate[..., None])
+
+
+def test_an_activation_may_be_of_a_number():
+    cell = OneGate(3, 4)
+    params, xs = cell.init(jax.random.key(0)), inputs(12)[:, 0]
+    found, expected = (jax.grad(loss(cell, way), (0, 1))(params, xs) for way in (FUSED[1], rec.Sequential()))
+    assert_equal(found, expected, 1e-5)
+
+
 @pytest.mark.parametrize("solver", FUSED[:2], ids=str)
 def test_a_product_that_nothing_depends_on_has_no_gradient(solver):
     cell = Idle(3, 4)

@@ -11,7 +11,10 @@ from experiments.lab.parts import parts
 from experiments.lab.plan.configs import Config
 from experiments.lab.plan.experiment import Parts
 from experiments.models.base import EveryStep, LastStep
-from experiments.tasks.base import Batch, Total
+from experiments.tasks.base import Batch, Criterion, Total
+from experiments.tasks.criteria import Streak
+from experiments.tasks.error_criteria import RecentErrors
+from experiments.tasks.milestones import Milestones
 
 ONE_BY_ONE: Mapping[str, Any] = {
     "batch_size": 1,
@@ -60,6 +63,12 @@ class HalfSquares:
         """The task's, in the units of this loss."""
         mean = self.task.baseline
         return None if mean is None or self.predictions is None else mean * self.predictions / 2
+
+    @property
+    def criterion(self) -> Criterion:
+        """The task's rule; one on the last training sequences remembers when its parts held first."""
+        rule = self.task.criterion
+        return Milestones(rule) if isinstance(rule, Streak | RecentErrors) else rule
 
     def loss(self, outputs: PyTree, batch: Batch) -> Total:
         """Half the sum of the task's squared errors, and the number of sequences with a prediction."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,13 @@ class Criterion(Protocol):
     def init(self) -> PyTree: ...
     def update(self, state: PyTree, outputs: PyTree, batch: Batch) -> PyTree: ...
     def solved(self, state: PyTree) -> Array: ...
+
+
+@runtime_checkable
+class HasMilestones(Protocol):
+    """A criterion on training whose state says after how many sequences each part of it first held; -1 for never."""
+
+    def milestones(self, state: PyTree) -> dict[str, Array]: ...
 
 
 class Task(Protocol):

@@ -95,7 +95,7 @@ def test_the_error_of_a_string_is_summed_over_its_steps():
 def test_half_squares_are_the_task_in_all_else():
     task = HalfSquares(Adding(100, "hs97"))
     assert task.baseline == Adding(100, "hs97").baseline / 2
-    assert (task.lag, task.criterion) == (Adding(100, "hs97").lag, Adding(100, "hs97").criterion)
+    assert (task.lag, task.criterion.rule) == (Adding(100, "hs97").lag, Adding(100, "hs97").criterion)
     assert task.at_length(200) == HalfSquares(Adding(200, "hs97"))
     assert copy.deepcopy(task) == task and hash(task) == hash(copy.copy(task))
     assert isinstance(parts("reber")[1].model.predicts, EveryStep)

@@ -18,6 +18,7 @@ from experiments.lab.plan.resolved import Resolved
 from experiments.lab.storage import folders
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_json
+from experiments.tasks.base import HasMilestones
 
 SPREAD = "± "
 NEEDED = {"cell", "test", "seeds", "facts", "baseline", "num_updates", "wall_seconds"}
@@ -90,6 +91,8 @@ def make(
     """
     config = job.config
     seeds = range(config.num_seeds)
+    criterion = job.parts.task.criterion
+    reached = criterion.milestones(records.criterion) if isinstance(criterion, HasMilestones) else {}
 
     def of_seed(index: int) -> dict[str, Any]:
         solved_at, frozen_at = int(records.solved_at[index]), int(records.frozen_at[index])
@@ -99,6 +102,7 @@ def make(
             "solved": solved_at >= 0,
             "updates_to_solve": solved_at if solved_at >= 0 else None,
             "sequences_to_solve": solved_at * config.batch_size if solved_at >= 0 else None,
+            **({"milestones": {name: _count(at[index]) for name, at in reached.items()}} if reached else {}),
             "frozen_at": frozen_at if frozen_at >= 0 else None,
             "not_finite": lost_to.get(str(index)),
             "tested_update": int(records.best_at[index]) if config.select == "validation" else num_updates,
@@ -120,6 +124,10 @@ def make(
         "notes": list(job.resolved.notes),
         "environment": environment(job.resolved),
     }
+
+
+def _count(number: Any) -> int | None:
+    return int(number) if number >= 0 else None
 
 
 def over_seeds(metrics: Mapping[str, Any], num_seeds: int) -> dict[str, Any]:

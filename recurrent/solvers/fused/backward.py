@@ -90,7 +90,7 @@ def _by_chunks(
     (at,) = _loops(jaxpr)
     loop = jaxpr.eqns[at]
     programs.evaluate(jaxpr.eqns[:at], env)
-    num_consts, num_carry = loop.params["num_consts"], loop.params["num_carry"]
+    num_consts, num_carry = programs.loop_counts(loop)
     operands = programs.operands(loop, env)
     consts, xs = operands[:num_consts], operands[num_consts + num_carry :]
     sums = jaxpr.outvars[-len(step.sums) :]

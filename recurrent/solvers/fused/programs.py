@@ -7,7 +7,7 @@ import jax
 from jax.extend import core
 from jaxtyping import PyTree
 
-__all__ = ["PRODUCTS", "evaluate", "flat", "operands", "outputs", "readers", "results", "run"]
+__all__ = ["PRODUCTS", "evaluate", "flat", "loop_counts", "operands", "outputs", "readers", "results", "run"]
 
 PRODUCTS = ("dot_general", "conv_general_dilated")
 CALLS = ("pjit", "jit", "closed_call")
@@ -61,6 +61,21 @@ def run(closed: Any, values: Sequence[Any]) -> list[Any]:
 def outputs(jaxpr: Any, env: dict[Any, Any]) -> list[Any]:
     """The values that a program returns."""
     return [atom.val if isinstance(atom, core.Literal) else env[atom] for atom in jaxpr.outvars]
+
+
+def loop_counts(loop: Any) -> tuple[int, int]:
+    """How many operands of a scan stay constant, and how many follow them as the carry.
+
+    They are told by ranks, which every version of JAX has, not by parameters: what a scan reads or writes step by step
+    has one axis less within it.
+    """
+    within = loop.params["jaxpr"].jaxpr
+
+    def same_rank(outer: Sequence[Any], inner: Sequence[Any]) -> int:
+        return sum(a.aval.ndim == b.aval.ndim for a, b in zip(outer, inner, strict=True))
+
+    num_carry = same_rank(loop.outvars, within.outvars)
+    return same_rank(loop.invars, within.invars) - num_carry, num_carry
 
 
 def readers(jaxpr: Any) -> dict[Any, list[Any]]:

@@ -22,11 +22,12 @@ ONE_BY_ONE: Mapping[str, Any] = {
     "clip_norm": None,
     "num_seeds": 10,
     "stop": "solved",
+    "select": "solved",
     "log_every": 1000,
     "eval_every": 2000,
     "checkpoint_every": 20_000,
 }
-"""One update a sequence, ten trials side by side, until all of them are solved."""
+"""One update a sequence, ten trials side by side, until all of them are solved; each is tested as it was then."""
 
 SMOKE: Mapping[str, Any] = {
     "batch_size": 1,

@@ -31,10 +31,10 @@ CONFIGS = {
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-@pytest.mark.parametrize("select", ["last", "validation"])
+@pytest.mark.parametrize("select", ["last", "validation", "solved"])
 def test_every_record_keeps_its_type(config, select, float64):
     parts = declared_with(type(config)).build(config)
-    trainer = Trainer(*parts, batch_size=4, evaluation_batch_size=8, keeps_best=select == "validation")
+    trainer = Trainer(*parts, batch_size=4, evaluation_batch_size=8, select=select)
     first = jax.eval_shape(trainer.init, jax.random.key(0), config.learning_rate)
     updated = jax.eval_shape(trainer.update, first, (), config.learning_rate)[0]
     evaluated = jax.eval_shape(trainer.evaluate, updated, (), jax.random.key(0))[0]

@@ -124,8 +124,9 @@ class Config:
     """Sequences per batch of an evaluation."""
     evaluation_seed: Seed = 0
     """Seed of the validation and test sequences, the same for all networks and cells."""
-    select: Literal["last", "validation"] = "last"
-    """Parameters that are tested: the last, or those of the lowest validation loss."""
+    select: Literal["last", "validation", "solved"] = "last"
+    """Parameters that are tested: the last; those of the lowest validation loss; or those with which a network was
+    first solved, the last where it never was."""
     solver: Literal["auto", "sequential", "fused", "checkpointed", "associative"] = "auto"
     """Solver of the recurrence: a way to compute it; all give the same numbers."""
     start_from: str = ""

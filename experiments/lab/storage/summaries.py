@@ -96,6 +96,7 @@ def make(
 
     def of_seed(index: int) -> dict[str, Any]:
         solved_at, frozen_at = int(records.solved_at[index]), int(records.frozen_at[index])
+        selected = {"validation": int(records.best_at[index]), "solved": solved_at}.get(config.select, -1)
         return {
             "seed_index": index,
             "seed": config.seed + index,
@@ -105,7 +106,7 @@ def make(
             **({"milestones": {name: _count(at[index]) for name, at in reached.items()}} if reached else {}),
             "frozen_at": frozen_at if frozen_at >= 0 else None,
             "not_finite": lost_to.get(str(index)),
-            "tested_update": int(records.best_at[index]) if config.select == "validation" else num_updates,
+            "tested_update": selected if selected >= 0 else num_updates,
             "params_sha256": params_sha256(jax.tree.map(lambda leaf: leaf[index], params)),
         }
 

@@ -69,7 +69,7 @@ def trainer_of(job: Job) -> Trainer:
         *job.parts,
         batch_size=config.batch_size,
         evaluation_batch_size=config.evaluation_batch_size,
-        keeps_best=config.select == "validation",
+        select=config.select,
         gradient=gradient_rules.through(rules.parse(config.gradient)),
     )
 
@@ -108,7 +108,7 @@ class _Driver:
             return networks
         params = self._filled(self.job.initial, networks.params)
         records = networks.records
-        if self.trainer.keeps_best:
+        if self.trainer.select != "last":
             records = records._replace(best_params=jax.tree.map(jnp.copy, params))
         # copies, for training gives the memory of its networks away
         return networks._replace(params=jax.tree.map(jnp.copy, params), records=records)

@@ -5,7 +5,7 @@ Nothing here knows of seeds, files or clocks: `seeds.py` maps these functions ov
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,8 +32,9 @@ DIAGNOSED = 64  # sequences in the gradient diagnostics
 class History(NamedTuple):
     """What a run remembers about its past, apart from the parameters.
 
-    ``solved_at`` and ``frozen_at`` are updates, -1 for never. ``best_*`` belong to the lowest
-    validation loss; ``best_params`` is () where the configuration tests the last parameters.
+    ``solved_at`` and ``frozen_at`` are updates, -1 for never. ``best_loss`` and ``best_at`` belong to the lowest
+    validation loss. ``best_params`` are those that the configuration selects: of that loss, or those with which the
+    criterion first held; () where it tests the last ones.
     """
 
     criterion: PyTree
@@ -62,7 +63,8 @@ class Trainer:
 
     ``optimizer`` is an optax transformation, or a value whose ``transformation(learning_rate)`` makes one: then the
     functions take the rate as an argument, and one program serves every rate. ``gradient`` is what an update follows,
-    a value of `experiments.lab.training.gradient_rules`.
+    a value of `experiments.lab.training.gradient_rules`. ``select`` says which parameters are tested: the last, those
+    of the lowest validation loss, or those with which the criterion first held, the last where it never did.
     """
 
     task: Task
@@ -70,7 +72,7 @@ class Trainer:
     optimizer: Any
     batch_size: int
     evaluation_batch_size: int
-    keeps_best: bool = False
+    select: Literal["last", "validation", "solved"] = "last"
     gradient: Backpropagation | ByRule = dataclasses.field(default_factory=Backpropagation)
 
     def _transformation(self, learning_rate: Any) -> optax.GradientTransformation:
@@ -92,7 +94,7 @@ class Trainer:
             frozen_at=never,
             best_loss=jnp.array(jnp.inf, float),  # the widest: what a loss is compared with keeps its type
             best_at=never,
-            best_params=params if self.keeps_best else (),
+            best_params=() if self.select == "last" else params,
         )
         carry = self.model.initial_carry(params, self.batch_size)
         return TrainState(
@@ -152,7 +154,7 @@ class Trainer:
         cause = jnp.where(finite, 0, 1 + jnp.argmin(jnp.stack(are_finite))).astype(
             jnp.int32
         )  # the first of them
-        records = self._after_update(state, outputs, batch, finite)
+        records = self._keep_solved(state, self._after_update(state, outputs, batch, finite))
         params, opt_state, carry = jax.tree.map(
             lambda new, old: jnp.where(records.finite, new, old),
             (params, opt_state, carry),
@@ -177,6 +179,13 @@ class Trainer:
         seen = criterion.update(records.criterion, outputs, batch)
         return records._replace(criterion=seen, solved_at=_first(records, criterion.solved(seen), done))
 
+    def _keep_solved(self, state: TrainState, records: History) -> History:
+        """``records``, with the parameters of ``state`` where these are the ones that first met the criterion."""
+        if self.select != "solved":
+            return records
+        now = (state.records.solved_at == NEVER) & (records.solved_at != NEVER)
+        return records._replace(best_params=arrays.where(now, state.params, records.best_params))
+
     def evaluate(self, state: TrainState, data: PyTree, key: Key) -> tuple[TrainState, dict]:
         """A pass over the validation split: its metrics, and the state that remembers them."""
         metrics, criterion_state = self.measure(state.params, data, "validation", key)
@@ -185,10 +194,12 @@ class Trainer:
         if criterion.on == "evaluation":
             solved = criterion.solved(criterion_state)
             records = records._replace(solved_at=_first(records, solved, state.update))
+            records = self._keep_solved(state, records)
         better = metrics["loss"] < records.best_loss
+        kept = self.select == "validation"
         best = arrays.where(
             better,
-            (metrics["loss"], state.update, state.params if self.keeps_best else ()),
+            (metrics["loss"], state.update, state.params if kept else records.best_params),
             (records.best_loss, records.best_at, records.best_params),
         )
         records = records._replace(best_loss=best[0], best_at=best[1], best_params=best[2])
@@ -215,7 +226,10 @@ class Trainer:
 
     def tested_params(self, state: TrainState) -> PyTree:
         """The parameters that the test split, the summary and ``open_run`` use."""
-        return state.records.best_params if self.keeps_best else state.params
+        records = state.records
+        if self.select == "solved":
+            return arrays.where(records.solved_at != NEVER, records.best_params, state.params)
+        return records.best_params if self.select == "validation" else state.params
 
     def test(self, state: TrainState, data: PyTree, key: Key) -> dict:
         """The metrics of the test split."""

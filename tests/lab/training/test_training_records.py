@@ -67,7 +67,7 @@ def evaluated(trainer: Trainer, params: Any, split: str) -> float:
 
 def test_validation_selects_the_parameters_that_are_tested():
     # a step so large that the last parameters are not the best
-    trainer = trainer_of(optimizer=optax.adam(0.1), keeps_best=True)
+    trainer = trainer_of(optimizer=optax.adam(0.1), select="validation")
     state, seen = start(trainer), []
     for _ in range(10):
         state, metrics = evaluate(trainer, state, (), jax.random.key(0))
@@ -83,8 +83,44 @@ def test_validation_selects_the_parameters_that_are_tested():
     assert float(measure_test(trainer, state, (), jax.random.key(0))["loss"]) == pytest.approx(
         evaluated(trainer, seen[best][1], "test"), rel=1e-5
     )
-    last = dataclasses.replace(trainer, keeps_best=False)
+    last = dataclasses.replace(trainer, select="last")
     assert params_sha256(last.tested_params(state)) == params_sha256(state.params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lenient(Adding):
+    """Solved by small errors in the last 12 training sequences, or by a small loss on the validation split."""
+
+    rule: ClassVar[Any] = Streak(window=12, error=1.0, mean_error=0.45)
+
+    @property
+    def criterion(self) -> Any:
+        return self.rule
+
+
+@dataclasses.dataclass(frozen=True)
+class LenientOnValidation(Lenient):
+    rule: ClassVar[Any] = SquaredErrorBelow(0.14)
+
+
+@pytest.mark.parametrize("kind", [Lenient, LenientOnValidation])
+def test_the_parameters_that_first_met_the_criterion_are_tested(kind):
+    trainer = trainer_of(kind(num_steps=5, num_evaluation=12), optimizer=optax.adam(0.1), select="solved")
+    state, seen = start(trainer), []
+    for _ in range(40):
+        state, _ = evaluate(trainer, state, (), jax.random.key(0))
+        seen.append(state.params)
+        if int(state.records.solved_at) < 0:
+            assert params_sha256(trainer.tested_params(state)) == params_sha256(state.params)
+        state, _ = train(trainer, state, 1)
+    solved_at = int(state.records.solved_at)
+    assert 0 < solved_at < 39  # else this says nothing
+    # a criterion on training is read after an update: what met it are the parameters before that one
+    met = solved_at - 1 if kind is Lenient else solved_at
+    assert params_sha256(trainer.tested_params(state)) == params_sha256(seen[met])
+    assert float(measure_test(trainer, state, (), jax.random.key(0))["loss"]) == pytest.approx(
+        evaluated(trainer, seen[met], "test"), rel=1e-5
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ from experiments.tables.ways import markdown
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 PICTURE = "docs/reproduced.png"
 NOT_YET = "not measured yet"
+DIGITS = 12  # of a difference: what lies behind them is rounding
 HEAD = ("number", "published", "run", "measured", "solved", "ratio or difference", "verdict")
 
 
@@ -39,7 +40,7 @@ def verdicts_table() -> str:
 def paper_table(stem: str) -> str:
     """All rows of one paper in a table, then how each of its runs was made."""
     paper = next(paper for paper in published.load() if paper.stem == stem)
-    rows = [line for row in paper.rows for line in _lines(row)]
+    rows = [line for row in paper.rows for line in paper_lines(row)]
     details = [_details(one) for row in paper.rows for one in map(partial(outcome, row), row.runs)]
     parts = [_cited(paper), markdown(HEAD, rows), *_notes(paper), *details]
     return "\n\n".join(part for part in parts if part)
@@ -49,7 +50,8 @@ def _cited(paper: Paper) -> str:
     return f"{paper.authors} ({paper.year}): {paper.title}. {paper.source}."
 
 
-def _lines(row: Row) -> list[tuple[str, ...]]:
+def paper_lines(row: Row) -> list[tuple[str, ...]]:
+    """A row of the table for each run of a number, or one where there is none."""
     read = "" if row.verified else "; **from memory, not read in the source**"
     parameters = "" if row.parameters is None else f", {row.parameters:,} parameters"
     name = f"`{row.name}`: {row.benchmark}, {row.setting}; {row.model}{parameters}"
@@ -83,7 +85,10 @@ def compared(one: Outcome) -> str:
     """The mean divided by the published count, or its distance from the published score."""
     if one.mean is None:
         return ""
-    return f"x {one.mean / one.row.value:.2f}" if one.counts else f"{one.mean - one.row.value:+.3g}"
+    if one.counts:
+        return f"x {one.mean / one.row.value:.2f}"
+    difference = round(one.mean - one.row.value, DIGITS) + 0.0  # so that there is no -0
+    return f"{difference:+.3g}"
 
 
 def ratios(one: Outcome) -> list[float]:
@@ -117,13 +122,17 @@ def _details(one: Outcome) -> str:
     )
     lines.append(
         f"- {summary['wall_seconds']:,.0f} seconds for all trials on {environment['device_kind']}, "
-        f"{environment['num_cores']} cores; {_tried(summary.get('settings_tried'))}; code: {provenance.told(summary)}"
+        f"{_cores(environment['num_cores'])}; {_tried(summary.get('settings_tried'))}; code: {provenance.told(summary)}"
     )
     return "\n".join([f"{lines[0]}\n", *lines[1:]])
 
 
 def _uncounted(one: Outcome) -> str:
     return f" (without {one.run.not_counted:,} sequences each)" if one.run.not_counted else ""
+
+
+def _cores(count: int) -> str:
+    return f"{count} core{'' if count == 1 else 's'}"
 
 
 def _tried(count: int | None) -> str:

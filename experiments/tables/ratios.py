@@ -43,7 +43,7 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> Path | None:
         axes.plot([statistics.fmean(numbers)], [index], "|", color=shade, ms=16, mew=2.5)
     axes.set_xscale("log")
     every = [number for one in found for number in ratios(one)]
-    low, high = min(0.4, *every) / 1.15, max(2.5, *every) * 1.15
+    low, high = min([0.4, *every]) / 1.15, max([2.5, *every]) * 1.15
     axes.set_xlim(low, high)
     ticks = [tick for tick in TICKS if low <= tick <= high]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

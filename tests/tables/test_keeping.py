@@ -86,7 +86,7 @@ def test_settings_are_counted_by_what_was_asked(tmp_path, kept):
     run_folder(runs / "out", "rate", cell="elman", learning_rate=0.1)
     run_folder(runs / "again", "elman", cell="elman")  # the same once more
     run_folder(runs / "longer", "elman", cell="elman", num_updates=80)  # the same for longer
-    run_folder(runs / "old" / "other", "orthogonal", cell="elman(recurrent_init='orthogonal')")
+    run_folder(runs / "old" / "other", "option", cell="elman(hidden_size=8)")
     run_folder(runs / "lstm", "lstm", cell="lstm")  # another cell
     run_folder(runs / "hs97", "elman", experiment=adding.EXPERIMENT, cell="elman")  # another experiment
     (runs / "out" / "broken").mkdir()

@@ -1,6 +1,5 @@
 """The tables of README and docs, made from the code and from what is committed; a test compares them."""
 
-import dataclasses
 import json
 import re
 import shlex
@@ -87,15 +86,25 @@ def command_of(summary: dict[str, Any]) -> str:
     experiment = load_experiment(summary["experiment"])
     preset = experiment.presets[summary["preset"]]
     config = configs.from_json(experiment.config, summary["config"])
-    names = [field.name for field in dataclasses.fields(config) if field.name != "cell"]
+    before = configs.flat(preset)
     flags = [
-        f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(getattr(config, name)))}"
-        for name in names
-        if getattr(config, name) != getattr(preset, name)
+        f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(value))}"
+        for name, value in configs.flat(config).items()
+        if name != "cell" and value != before[name]
     ]
     word = "" if summary["preset"] == "default" else f" {summary['preset']}"
-    cell = summary["cell"] if re.fullmatch(r"\w+", summary["cell"]) else f"'{summary['cell']}'"
-    return f"{experiment.command}{word} --cell {cell}{''.join(flags)}"
+    return f"{experiment.command}{word} --cell {_quoted(summary['cell'])}{''.join(flags)}"
+
+
+def _quoted(cell: str) -> str:
+    """A cell's label as a word of a shell.
+
+    >>> print(_quoted("lstm"), _quoted("lstm(forget_bias=5)"), _quoted("hs97(bias='gates')"))
+    lstm 'lstm(forget_bias=5)' "hs97(bias='gates')"
+    """
+    if re.fullmatch(r"\w+", cell):
+        return cell
+    return f'"{cell}"' if "'" in cell and not set(cell) & set('"$`\\') else shlex.quote(cell)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -138,5 +147,5 @@ def write() -> list[Path]:
     """Make every table anew, and the picture of what was reproduced."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    drawn = ratios.draw(outcomes.all_outcomes(), ROOT / reproduced.PICTURE)
+    drawn = ratios.draw(outcomes.outcomes(published.load()), ROOT / reproduced.PICTURE)
     return [*documents(), *([drawn] if drawn else [])]

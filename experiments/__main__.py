@@ -8,7 +8,11 @@ usage: python -m experiments [COMMAND ...]
   compare RUN [RUN ...]  finished runs from anywhere in one table and one picture, compare.png
                          (--out DIR: where the picture goes; --csv FILE: the numbers of every network)
   status DIR             how far each run below DIR is, how fast, and when it will end
-  keep RUN               copy the summary of a finished run to the committed results
+  reproduce [NAME ...]   published numbers again, each by the command that stands beside it in RESULTS.md: a number, a
+                         paper, or nothing for all; finished runs are kept, not trained again (--plan: only what would
+                         run; --out DIR: where; --preset smoke: every experiment at its smallest, --keep: kept too)
+  keep RUN               copy the summary of a finished run, and which code made it, to the committed results
+                         (--as NAME: what it is kept as; else the name of its folder)
   report                 make the tables of README and docs anew from code and results
 """
 
@@ -17,12 +21,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+from experiments import reproduce
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import arguments, cli, compare, status
 from experiments.lab.plan.finding import find, load_experiment, names
-from experiments.tables import catalogue, report
+from experiments.tables import catalogue, keeping, report
 
-VERBS = ("list", "run", "cells", "compare", "status", "keep", "report")
+VERBS = ("list", "run", "cells", "compare", "status", "reproduce", "keep", "report")
 OTHERS = "more commands: run NAME or FILE.py, cells, compare, status; python -m experiments --help says what each does"
 
 
@@ -92,11 +97,10 @@ def main(argv: list[str]) -> int:
             raise Fault("status: expected one folder")
         print(status.text(Path(rest[0])))
         return 0
+    if verb == "reproduce":
+        return reproduce.main(rest)
     if verb == "keep":
-        if len(rest) != 1:
-            raise Fault("keep: expected the folder of one run")
-        print(report.keep(Path(rest[0])))
-        return 0
+        return keeping.main(rest)
     if verb == "report":
         print(*report.write(), sep="\n")
         return 0

@@ -1,9 +1,23 @@
 """What a plan would take: minutes a run, from the experiment's own minutes or from runs of the folder that ended."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
 from experiments.lab.plan.configs import Config
+from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.job import Job
 from experiments.lab.run import Plan
 from experiments.lab.storage import folders, summaries
+
+
+class Line(NamedTuple):
+    """One run of a plan: its label, whether it is new, its estimated minutes, and its folder."""
+
+    label: str
+    state: str
+    minutes: float
+    folder: Path
 
 
 def work(config: Config) -> float:
@@ -17,29 +31,43 @@ def work(config: Config) -> float:
     return config.num_updates * config.num_seeds * steps * max(config.batch_size / 32, 1.0) * units
 
 
-def minutes(job: Job) -> float:
+def minutes(experiment: Experiment, config: Config) -> float:
     """Estimated minutes of one run on two cores: the experiment's, in proportion to `work`."""
-    default = job.experiment.presets["default"]
-    return job.experiment.minutes / len(job.experiment.cells) * work(job.config) / work(default)
+    default = experiment.presets["default"]
+    return experiment.minutes / len(experiment.cells) * work(config) / work(default)
+
+
+def line(label: str, experiment: Experiment, config: Config, folder: Path) -> Line:
+    """One run, with the minutes that are left of it."""
+    left = 1.0 - min(summaries.num_updates(folder) / config.num_updates, 1.0)
+    state = "has ended" if not left else "goes on" if (folder / folders.CONFIG).exists() else "new"
+    return Line(label, state, minutes(experiment, config) * left, folder)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """One line a run: its label, its state, its estimated minutes; then their sum."""
+    head = ("run", "state", "minutes", "folder")
+    shown = [(each.label, each.state, _minutes(each), str(each.folder)) for each in lines]
+    widths = [max(len(row[column]) for row in (head, *shown)) for column in range(len(head))]
+    rows = (
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *shown)
+    )
+    total = sum(each.minutes for each in lines)
+    return (
+        "\n".join(rows)
+        + f"\n\n{len(lines)} runs, about {total:.1f} minutes on two cores; nothing was trained"
+    )
+
+
+def _minutes(each: Line) -> str:
+    return f"{each.minutes:.1f}" if each.minutes > 0.05 or each.state == "has ended" else "< 0.1"
 
 
 def text(planned: Plan) -> str:
-    """One line a run: its label, its state, its estimated minutes; then their sum."""
-    lines, total = [], 0.0
-    for job in planned.jobs:
-        done = summaries.num_updates(job.folder)
-        left = 1.0 - min(done / job.config.num_updates, 1.0)
-        needed = minutes(job) * left
-        total += needed
-        state = "has ended" if not left else "goes on" if (job.folder / folders.CONFIG).exists() else "new"
-        lines.append(
-            (job.label, state, f"{needed:.1f}" if needed > 0.05 or not left else "< 0.1", str(job.folder))
-        )
-    head = ("run", "state", "minutes", "folder")
-    widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
-    rows = (
-        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True))
-        for line in (head, *lines)
-    )
-    table = "\n".join(row.rstrip() for row in rows)
-    return f"{table}\n\n{len(lines)} runs, about {total:.1f} minutes on two cores; nothing was trained"
+    """The table of a plan."""
+    return table([_of_job(job) for job in planned.jobs])
+
+
+def _of_job(job: Job) -> Line:
+    return line(job.label, job.experiment, job.config, job.folder)

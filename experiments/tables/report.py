@@ -4,7 +4,6 @@ import dataclasses
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,34 +12,36 @@ from typing import Any
 from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment, names
-from experiments.lab.storage import folders
-from experiments.tables import catalogue, fused, measured, speed, ways
+from experiments.tables import (
+    catalogue,
+    fused,
+    keeping,
+    measured,
+    outcomes,
+    provenance,
+    published,
+    ratios,
+    reproduced,
+    speed,
+    ways,
+)
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = ("hs97", "formal", "recall")
 """The folders of experiments that have a table of their own in docs/experiments.md."""
-RESULTS = ROOT / "experiments" / "results"
-
-
-def keep(run: Path) -> Path:
-    """Copy the summary of a finished run to the committed results; where it is now."""
-    place = folders.find_run(run)
-    summary = place / folders.SUMMARY
-    if not summary.exists():
-        raise Fault(f"{place} has not ended: it has no {folders.SUMMARY}")
-    content = json.loads(summary.read_text(encoding="utf-8"))
-    kept = RESULTS / content["experiment"] / content["preset"] / f"{place.name}.json"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(summary, kept)
-    return kept
 
 
 def results(experiment: str) -> list[dict[str, Any]]:
-    """The committed summaries of one experiment, in the order of their paths."""
+    """The committed summaries of one experiment, in the order of their paths.
+
+    Those of a published number stand in RESULTS.md, and those of a preset ``smoke`` are for tests: neither is here.
+    """
+    paths = sorted(keeping.RESULTS.glob(f"{experiment}/*/*.json"))
     return [
         json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted(RESULTS.glob(f"{experiment}/*/*.json"))
+        for path in paths
+        if published.BETWEEN not in path.stem and path.parent.name != "smoke"
     ]
 
 
@@ -56,9 +57,11 @@ def experiments_table(family: str = "") -> str:
 
 
 def results_table() -> str:
-    """What the committed runs measured, one row a run, with the command that makes it again."""
+    """What the committed runs of experiments without a family measured, with the command that makes each again."""
     rows = []
     for name in names():
+        if "." in name:  # RESULTS.md has those of the families
+            continue
         for summary in results(name):
             metrics = {key: value for key, value in summary["test"].items() if key != "loss"}
             shown = ", ".join(
@@ -73,9 +76,10 @@ def results_table() -> str:
                     f"{solved} of {len(summary['seeds'])}",
                     f"{summary['wall_seconds']:.0f}",
                     f"{summary['environment']['device_kind']}, {summary['environment']['num_cores']} cores",
+                    provenance.told(summary),
                 )
             )
-    return markdown(("command", "baseline", "test", "solved", "seconds", "device"), rows)
+    return markdown(("command", "baseline", "test", "solved", "seconds", "device", "code"), rows)
 
 
 def command_of(summary: dict[str, Any]) -> str:
@@ -105,6 +109,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **speed.TABLES,
     **measured.TABLES,
     **fused.TABLES,
+    **reproduced.tables(),
 }
 
 
@@ -124,13 +129,14 @@ def filled(text: str) -> str:
 
 def documents() -> list[Path]:
     """The pages, and the module, that hold tables."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", ROOT / "RESULTS.md", *sorted((ROOT / "docs").glob("*.md"))]
     modules = [ROOT / "recurrent" / "solvers" / "measured.py"]
     return [path for path in pages + modules if "<!-- table:" in path.read_text(encoding="utf-8")]
 
 
 def write() -> list[Path]:
-    """Make every table anew."""
+    """Make every table anew, and the picture of what was reproduced."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    return documents()
+    drawn = ratios.draw(outcomes.all_outcomes(), ROOT / reproduced.PICTURE)
+    return [*documents(), *([drawn] if drawn else [])]

@@ -9,9 +9,9 @@ from experiments.errors import Fault
 from experiments.lab import cli
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment
-from experiments.tables import catalogue, report
+from experiments.tables import catalogue, keeping, report
 
-RESULTS = sorted(report.RESULTS.rglob("*.json"))
+RESULTS = sorted(keeping.RESULTS.rglob("*.json"))
 
 
 # The table of all cells traces each of them some thirty times.

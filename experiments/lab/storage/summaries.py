@@ -30,11 +30,12 @@ def environment(resolved: Resolved) -> dict[str, Any]:
         **{name: value for name, value in resolved.as_json().items() if name != "notes"},
         "platform": platform.platform(),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "commit": _commit(),
+        "commit": commit(),
     }
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
+    """The commit of this checkout, with ``-dirty`` behind it where files have changed; None where git knows none."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()

@@ -9,6 +9,8 @@ usage: python -m experiments [COMMAND ...]
                          (--out DIR: where the picture goes; --csv FILE: the numbers of every network)
   status DIR             how far each run below DIR is, how fast, and when it will end
   keep RUN               copy the summary of a finished run to the committed results
+  suite NAME             run cells through ten small tasks (core) or all of them (all), and place them among others
+                         (--cell NAME ...: default those not measured yet; --out DIR; --plan; --keep)
   report                 make the tables of README and docs anew from code and results
 """
 
@@ -20,10 +22,14 @@ from pathlib import Path
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import arguments, cli, compare, status
 from experiments.lab.plan.finding import find, load_experiment, names
+from experiments.suite import command as suite_command
 from experiments.tables import catalogue, report
 
-VERBS = ("list", "run", "cells", "compare", "status", "keep", "report")
-OTHERS = "more commands: run NAME or FILE.py, cells, compare, status; python -m experiments --help says what each does"
+VERBS = ("list", "run", "cells", "compare", "status", "keep", "suite", "report")
+OTHERS = (
+    "more commands: run NAME or FILE.py, cells, compare, status, suite; "
+    "python -m experiments --help says what each does"
+)
 
 
 def listing() -> str:
@@ -97,6 +103,8 @@ def main(argv: list[str]) -> int:
             raise Fault("keep: expected the folder of one run")
         print(report.keep(Path(rest[0])))
         return 0
+    if verb == "suite":
+        return suite_command.main(rest)
     if verb == "report":
         print(*report.write(), sep="\n")
         return 0

@@ -14,11 +14,11 @@ from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment, names
 from experiments.lab.storage import folders
-from experiments.tables import catalogue, fused, measured, speed, ways
+from experiments.tables import catalogue, fused, leaderboard, measured, speed, ways
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = ("hs97", "formal", "recall")
+FAMILIES = ("hs97", "formal", "recall", "dynamics")
 """The folders of experiments that have a table of their own in docs/experiments.md."""
 RESULTS = ROOT / "experiments" / "results"
 
@@ -105,6 +105,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **speed.TABLES,
     **measured.TABLES,
     **fused.TABLES,
+    **leaderboard.TABLES,
 }
 
 
@@ -130,7 +131,7 @@ def documents() -> list[Path]:
 
 
 def write() -> list[Path]:
-    """Make every table anew."""
+    """Make every table anew, and the picture of the leaderboard."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    return documents()
+    return [*documents(), *leaderboard.draw()]

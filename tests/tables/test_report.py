@@ -11,7 +11,10 @@ from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment
 from experiments.tables import catalogue, report
 
-RESULTS = sorted(report.RESULTS.rglob("*.json"))
+# those of suites are made of many runs, and have tests of their own
+RESULTS = sorted(
+    path for path in report.RESULTS.rglob("*.json") if "suite" not in path.relative_to(report.RESULTS).parts
+)
 
 
 # The table of all cells traces each of them some thirty times.

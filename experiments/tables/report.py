@@ -16,6 +16,7 @@ from experiments.tables import (
     catalogue,
     fused,
     keeping,
+    leaderboard,
     measured,
     outcomes,
     provenance,
@@ -28,7 +29,7 @@ from experiments.tables import (
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = ("hs97", "formal", "recall")
+FAMILIES = ("hs97", "formal", "recall", "dynamics")
 """The folders of experiments that have a table of their own in docs/experiments.md."""
 
 
@@ -110,6 +111,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **measured.TABLES,
     **fused.TABLES,
     **reproduced.tables(),
+    **leaderboard.TABLES,
 }
 
 
@@ -135,8 +137,8 @@ def documents() -> list[Path]:
 
 
 def write() -> list[Path]:
-    """Make every table anew, and the picture of what was reproduced."""
+    """Make every table anew, and the pictures of what was reproduced and of the leaderboard."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     drawn = ratios.draw(outcomes.all_outcomes(), ROOT / reproduced.PICTURE)
-    return [*documents(), *([drawn] if drawn else [])]
+    return [*documents(), *([drawn] if drawn else []), *leaderboard.draw()]

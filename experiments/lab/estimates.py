@@ -4,6 +4,8 @@ from experiments.lab.plan.configs import Config
 from experiments.lab.plan.job import Job
 from experiments.lab.run import Plan
 from experiments.lab.storage import folders, summaries
+from experiments.models import counts
+from experiments.models.base import HasState
 
 
 def work(config: Config) -> float:
@@ -23,19 +25,29 @@ def minutes(job: Job) -> float:
     return job.experiment.minutes / len(job.experiment.cells) * work(job.config) / work(default)
 
 
+SIZES = ("hidden size", "parameters", "numbers of state")
+
+
+def _sizes(job: Job) -> tuple[str, ...]:
+    """What `SIZES` are for one run."""
+    model = job.parts.model
+    num_state = str(model.num_state()) if isinstance(model, HasState) else "-"
+    return str(job.config.hidden_size), str(counts.num_parameters(model)), num_state
+
+
 def text(planned: Plan) -> str:
-    """One line a run: its label, its state, its estimated minutes; then their sum."""
+    """One line a run: its label, its state, its estimated minutes; then their sum. Matched sizes stand there too."""
     lines, total = [], 0.0
+    matched = any(job.config.match for job in planned.jobs)
     for job in planned.jobs:
         done = summaries.num_updates(job.folder)
         left = 1.0 - min(done / job.config.num_updates, 1.0)
         needed = minutes(job) * left
         total += needed
         state = "has ended" if not left else "goes on" if (job.folder / folders.CONFIG).exists() else "new"
-        lines.append(
-            (job.label, state, f"{needed:.1f}" if needed > 0.05 or not left else "< 0.1", str(job.folder))
-        )
-    head = ("run", "state", "minutes", "folder")
+        shown = f"{needed:.1f}" if needed > 0.05 or not left else "< 0.1"
+        lines.append((job.label, *(_sizes(job) if matched else ()), state, shown, str(job.folder)))
+    head = ("run", *(SIZES if matched else ()), "state", "minutes", "folder")
     widths = [max(len(line[column]) for line in (head, *lines)) for column in range(len(head))]
     rows = (
         "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True))

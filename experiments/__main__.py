@@ -11,6 +11,8 @@ usage: python -m experiments [COMMAND ...]
   reproduce [NAME ...]   published numbers again, each by the command that stands beside it in RESULTS.md: a number, a
                          paper, or nothing for all; finished runs are kept, not trained again (--plan: only what would
                          run; --out DIR: where; --preset smoke: every experiment at its smallest, --keep: kept too)
+  suite NAME             run cells through ten small tasks (core) or all of them (all), and place them among others
+                         (--cell NAME ...: default those not measured yet; --out DIR; --plan; --keep)
   keep RUN               copy the summary of a finished run, and which code made it, to the committed results
                          (--as NAME: what it is kept as; else the name of its folder)
   report                 make the tables of README and docs anew from code and results
@@ -25,10 +27,14 @@ from experiments import reproduce
 from experiments.errors import Fault, guarded, nearest
 from experiments.lab import arguments, cli, compare, status
 from experiments.lab.plan.finding import find, load_experiment, names
+from experiments.suite import command as suite_command
 from experiments.tables import catalogue, keeping, report
 
-VERBS = ("list", "run", "cells", "compare", "status", "reproduce", "keep", "report")
-OTHERS = "more commands: run NAME or FILE.py, cells, compare, status; python -m experiments --help says what each does"
+VERBS = ("list", "run", "cells", "compare", "status", "reproduce", "suite", "keep", "report")
+OTHERS = (
+    "more commands: run NAME or FILE.py, cells, compare, status, reproduce, suite; "
+    "python -m experiments --help says what each does"
+)
 
 
 def listing() -> str:
@@ -101,6 +107,8 @@ def main(argv: list[str]) -> int:
         return reproduce.main(rest)
     if verb == "keep":
         return keeping.main(rest)
+    if verb == "suite":
+        return suite_command.main(rest)
     if verb == "report":
         print(*report.write(), sep="\n")
         return 0

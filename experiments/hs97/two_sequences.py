@@ -12,8 +12,9 @@ Run: python -m experiments.hs97.two_sequences
 Expect: all trials solved. The count includes the 10,000 right sequences in a row that the rule asks for, which the
 paper's does not.
 
-Deviations: the cell is there from the start; in the paper it is added when the error stops falling. Training goes on
-during the 10,000 sequences that have to be right.
+Deviations: the cell is there from the start, and it disturbs what the connections from inputs to outputs learn. In the
+paper it is added when the error stops falling. Two runs do that: --cell 'hs97_long_lag(gain=0)' --num-updates 4000
+--out BEFORE, then --start-from BEFORE. Training goes on during the 10,000 sequences that have to be right.
 """
 
 import sys

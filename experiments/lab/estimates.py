@@ -9,15 +9,20 @@ from experiments.lab.plan.experiment import Experiment
 from experiments.lab.plan.job import Job
 from experiments.lab.run import Plan
 from experiments.lab.storage import folders, summaries
+from experiments.models import counts
+from experiments.models.base import HasState
+
+SIZES = ("hidden size", "parameters", "numbers of state")
 
 
 class Line(NamedTuple):
-    """One run of a plan: its label, whether it is new, its estimated minutes, and its folder."""
+    """One run of a plan: its label, whether it is new, its estimated minutes, its folder, and matched `SIZES`."""
 
     label: str
     state: str
     minutes: float
     folder: Path
+    sizes: tuple[str, ...] = ()
 
 
 def work(config: Config) -> float:
@@ -46,8 +51,18 @@ def line(label: str, experiment: Experiment, config: Config, folder: Path) -> Li
 
 def table(lines: Sequence[Line]) -> str:
     """One line a run: its label, its state, its estimated minutes; then their sum."""
-    head = ("run", "state", "minutes", "folder")
-    shown = [(each.label, each.state, _minutes(each), str(each.folder)) for each in lines]
+    matched = any(each.sizes for each in lines)
+    head = ("run", *(SIZES if matched else ()), "state", "minutes", "folder")
+    shown = [
+        (
+            each.label,
+            *((each.sizes or ("-",) * len(SIZES)) if matched else ()),
+            each.state,
+            _minutes(each),
+            str(each.folder),
+        )
+        for each in lines
+    ]
     widths = [max(len(row[column]) for row in (head, *shown)) for column in range(len(head))]
     rows = (
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
@@ -64,10 +79,18 @@ def _minutes(each: Line) -> str:
     return f"{each.minutes:.1f}" if each.minutes > 0.05 or each.state == "has ended" else "< 0.1"
 
 
+def _sizes(job: Job) -> tuple[str, ...]:
+    """What `SIZES` are for one run."""
+    model = job.parts.model
+    num_state = str(model.num_state()) if isinstance(model, HasState) else "-"
+    return str(job.config.hidden_size), str(counts.num_parameters(model)), num_state
+
+
 def text(planned: Plan) -> str:
-    """The table of a plan."""
+    """The table of a plan; matched sizes stand there too."""
     return table([_of_job(job) for job in planned.jobs])
 
 
 def _of_job(job: Job) -> Line:
-    return line(job.label, job.experiment, job.config, job.folder)
+    found = line(job.label, job.experiment, job.config, job.folder)
+    return found._replace(sizes=_sizes(job)) if job.config.match else found

@@ -21,7 +21,8 @@ def frame(*paths: Path | str) -> "pandas.DataFrame":
     experiments, those that a run has not are NaN), ``seed`` and ``seed_index`` of the network, ``test_*`` (this
     network's; ``test_*_at_N`` at a further length N), ``baseline``, ``lag``, ``solved``, ``updates_to_solve``,
     ``num_updates`` (asked for), ``updates`` (done), ``status``, ``seconds`` (of the run, all its networks side by
-    side), ``num_parameters``, ``params_sha256``, what the experiment adds as its facts, and ``folder``.
+    side), ``num_parameters``, ``num_state`` (real numbers in the state of one sequence), ``params_sha256``, what the
+    experiment adds as its facts, and ``folder``.
 
     ``status`` is ``ended``, ``stopped: solved``, ``lost`` (the network is not finite), ``training`` (by a process that
     is alive), ``waiting`` (until such a process has compiled, or trained another run) or ``interrupted``. Of a run that
@@ -55,6 +56,7 @@ LAST = [
     "status",
     "seconds",
     "num_parameters",
+    "num_state",
     "params_sha256",
     "folder",
 ]
@@ -99,6 +101,7 @@ def _network(run: Found, index: int) -> dict[str, Any]:
         "status": run.status if seed["frozen_at"] is None else found.LOST,
         "seconds": summary["wall_seconds"],
         "num_parameters": summary.get("num_parameters"),
+        "num_state": summary.get("num_state"),
         "params_sha256": seed["params_sha256"],
     }
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from tqdm import tqdm
 
 from experiments.errors import FAILED, Fault, unheard_too
-from experiments.lab import planning
+from experiments.lab import matching, planning
 from experiments.lab.opened import Run, open_run
 from experiments.lab.pictures import grid, lengths
 from experiments.lab.plan import configs, grids
@@ -57,10 +57,17 @@ def plan(
     asked = dict(zip(labels, requested, strict=True))
     places = planning.find_places(out, experiment, asked, grids.folder_names(labels))
     for config in requested:
-        planning.build(experiment, config)
+        if (
+            not config.match
+        ):  # else its size is not known yet, and the cell may refuse the one that stands there
+            planning.build(experiment, config)
     unfinished = (place.stored for place in places if place.stored is not None and not place.ended)
     earlier = next((stored.resolved.machine for stored in unfinished), None)
     machine, _ = start(device, earlier, on_this_machine=on_this_machine)
+    sized = [
+        matching.sized(experiment, config, place.stored)
+        for config, place in zip(requested, places, strict=True)
+    ]
     data = planning.DataSets()
     jobs = [
         planning.plan(
@@ -72,7 +79,7 @@ def plan(
             data=data,
             on_this_machine=on_this_machine,
         )
-        for config, place in zip(requested, places, strict=True)
+        for config, place in zip(sized, places, strict=True)
     ]
     return Plan(out, tuple(_with_initial(job) if job.config.start_from else job for job in jobs))
 

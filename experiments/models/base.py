@@ -91,6 +91,15 @@ class HasParamGroups(Protocol):
         ...
 
 
+@runtime_checkable
+class HasState(Protocol):
+    """A model with one recurrent state, whose size says how much it can remember."""
+
+    def num_state(self) -> int:
+        """Real numbers in the state of one sequence."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class EveryStep:
     """One prediction at each step."""

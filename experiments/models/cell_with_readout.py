@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 
 import recurrent as rec
 from experiments.errors import Fault
-from experiments.models import inputs, solver_choice
+from experiments.models import counts, inputs, solver_choice
 from experiments.models.base import EveryStep, LastStep, Loss
+from experiments.models.embedding import Embedding
 from experiments.models.readout import Readout, ReadoutParams
 from experiments.tasks.base import Batch
 from recurrent import arrays, losses
@@ -28,6 +29,7 @@ class CellWithReadoutParams(NamedTuple):
 
     cell: PyTree
     readout: ReadoutParams
+    embedding: Float[Array, "v d"] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,8 @@ class LayerWithReadout:
 
     ``bias``, ``skip`` and ``init_range``: see `Readout`. ``carries``: the state goes on from batch to batch, without
     its gradient (truncated backpropagation through time); else every sequence starts from the initial state.
+    ``num_tokens``: inputs are integers below it, and the cell reads a trained vector for each (see `Embedding`); None:
+    inputs are vectors already.
     """
 
     cell: Any
@@ -46,6 +50,7 @@ class LayerWithReadout:
     bias: bool = True
     skip: bool = False
     init_range: float | None = None
+    num_tokens: int | None = None
 
     def with_solver(self, solver: Any) -> Self:
         """This model with another solver."""
@@ -55,26 +60,53 @@ class LayerWithReadout:
         """What ``AUTO`` comes to for these shapes, one choice for each part of a layer; else `solver` itself."""
         if self.solver != rec.AUTO:
             return self.solver
-        xs = jax.eval_shape(lambda xs: inputs.fit(self.cell, xs), batch.inputs)
+        xs = jax.eval_shape(self._first_inputs, batch)
         return solver_choice.choice(self.cell, xs)
+
+    def _first_inputs(self, batch: Batch) -> PyTree:
+        """What the cell reads of a batch at the first parameters."""
+        return inputs.fit(self.cell, self._embedded(self._init_embedding(jax.random.key(0)), batch).inputs)
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """The embedding in front of the cell; None where inputs are vectors."""
+        return None if self.num_tokens is None else Embedding(self.num_tokens, self._input_size)
+
+    @property
+    def _input_size(self) -> int:
+        """All entries that the cell reads in a step."""
+        return math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
 
     @property
     def readout(self) -> Readout:
         """The readout of the cell's output, all axes of an image as one."""
-        input_size = math.prod(arrays.shape_leaves(self.cell.input_shape)[0])
         return Readout(
             math.prod(self.cell.output_shape),
             self.output_size,
-            input_size,
+            self._input_size,
             self.bias,
             self.skip,
             self.init_range,
         )
 
     def init(self, key: Key) -> CellWithReadoutParams:
-        """The cell's parameters and the readout's, each from its own key."""
+        """The parameters of cell, readout and embedding, each from its own key."""
         key_cell, key_readout = jax.random.split(key)
-        return CellWithReadoutParams(self.cell.init(key_cell), self.readout.init(key_readout))
+        embedding = self._init_embedding(jax.random.fold_in(key, 2))
+        return CellWithReadoutParams(self.cell.init(key_cell), self.readout.init(key_readout), embedding)
+
+    def _init_embedding(self, key: Key) -> Float[Array, "v d"] | None:
+        return None if self.embedding is None else self.embedding.init(key)
+
+    def _embedded(self, vectors: Float[Array, "v d"] | None, batch: Batch) -> Batch:
+        """The batch with the vectors of its tokens; itself where there are none."""
+        if self.embedding is None:
+            return batch
+        return batch._replace(inputs=self.embedding.apply(vectors, batch.inputs))
+
+    def num_state(self) -> int:
+        """Real numbers in the state of one sequence, of all parts of a layer together."""
+        return counts.num_state(self.cell)
 
     def initial_carry(self, params: CellWithReadoutParams, batch_size: int) -> PyTree:
         """The initial state where it is carried, else nothing."""
@@ -84,6 +116,7 @@ class LayerWithReadout:
         self, params: CellWithReadoutParams, batch: Batch, *, carry: PyTree, key: Key | None
     ) -> tuple[PyTree, PyTree]:
         """Predictions ``[t, b, k]`` or ``[b, k]``, and the carry after the batch."""
+        batch = self._embedded(params.embedding, batch)
         options = self._options(batch, carry, key)
         xs = inputs.fit(self.cell, batch.inputs)
         state, ys = rec.unroll(self.cell, params.cell, xs, solver=self.solver, **options)
@@ -131,8 +164,10 @@ class CellWithReadout(LayerWithReadout):
         its outputs y and dL/dy_t, and once more by the rule, to which those are constants.
 
         Raises:
-            Fault: the rule cannot run the cell.
+            Fault: the rule cannot run the cell, or there is an embedding in front of it.
         """
+        if self.embedding is not None:  # rules give gradients of the cell's parameters, not of its inputs
+            raise Fault(f"--gradient: {rule} gives no gradient of an embedding; bptt does")
         options = self._options(batch, carry, key)
         xs = inputs.fit(self.cell, batch.inputs)
         state, ys = rec.unroll(self.cell, params.cell, xs, solver=self.solver, **options)
@@ -159,11 +194,11 @@ class CellWithReadout(LayerWithReadout):
 
     def state_gradients(self, params: CellWithReadoutParams, batch: Batch, loss: Loss) -> PyTree:
         """The derivative of each sequence's last loss with respect to each state, ``[t, b, ...]``."""
-        watched = self.predicts.watched(batch)
+        watched = self.predicts.watched(self._embedded(params.embedding, batch))
         return rec.diagnostics.state_gradients(
             self.cell,
             params.cell,
-            inputs.fit(self.cell, batch.inputs),
+            inputs.fit(self.cell, watched.inputs),
             lambda ys, state: loss(self._read(params.readout, ys, watched), watched)[0],
             mask=batch.mask,
             reset=batch.reset,
@@ -177,8 +212,8 @@ def with_readout(
     solver: Any = rec.AUTO,
     **options: Any,
 ) -> LayerWithReadout:
-    """A cell or a layer with a readout; ``options`` are ``carries``, ``bias``, ``skip`` and ``init_range`` of
-    `LayerWithReadout`.
+    """A cell or a layer with a readout; ``options`` are ``carries``, ``bias``, ``skip``, ``init_range`` and
+    ``num_tokens`` of `LayerWithReadout`.
 
     >>> type(with_readout(rec.GRU(2, 3), 1, LastStep())).__name__
     'CellWithReadout'

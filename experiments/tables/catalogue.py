@@ -16,6 +16,7 @@ import numpy as np
 import experiments
 import recurrent as rec
 from experiments.lab.plan import cell_names
+from experiments.models.counts import first_state, num_parameters, num_state
 from experiments.tables.ways import markdown
 from recurrent import arrays, registry
 
@@ -76,22 +77,6 @@ def _term(number: Fraction, name: str) -> str:
     return f" {'-' if number < 0 else '+'} {factor}{name}{below}"
 
 
-def num_parameters(cell: Any) -> int:
-    """Trainable numbers of a cell."""
-    return sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(cell.init, jax.random.key(0))))
-
-
-def first_state(cell: Any) -> Any:
-    """Shapes of the state before the first step of one sequence."""
-    return jax.eval_shape(lambda key: cell.initial_state(cell.prepare(cell.init(key)), ()), jax.random.key(0))
-
-
-def state_size(cell: Any) -> int:
-    """Real numbers in the state of one sequence."""
-    leaves = jax.tree.leaves(first_state(cell))
-    return sum(leaf.size * (2 if np.issubdtype(leaf.dtype, np.complexfloating) else 1) for leaf in leaves)
-
-
 def linear_form(cell: Any) -> str:
     """The name of the linear form of the state map, empty where it is not linear."""
     if not (isinstance(cell, rec.Cell) and cell.has_linear_form):
@@ -122,7 +107,7 @@ def row(name: str, build: cell_names.Builder, source: str = "", about: str = "")
         source,
         about,
         formula(lambda d, h: num_parameters(build(input_size=d, hidden_size=h))),
-        f"{fields}: {formula(lambda d, h: state_size(build(input_size=d, hidden_size=h)))}",
+        f"{fields}: {formula(lambda d, h: num_state(build(input_size=d, hidden_size=h)))}",
         linear_form(small),
         solvers(small),
     )

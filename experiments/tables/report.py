@@ -15,6 +15,7 @@ from experiments.tables import (
     catalogue,
     fused,
     keeping,
+    leaderboard,
     measured,
     outcomes,
     provenance,
@@ -27,7 +28,7 @@ from experiments.tables import (
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = ("hs97", "formal", "recall")
+FAMILIES = ("hs97", "formal", "recall", "dynamics")
 """The folders of experiments that have a table of their own in docs/experiments.md."""
 
 
@@ -87,10 +88,11 @@ def command_of(summary: dict[str, Any]) -> str:
     preset = experiment.presets[summary["preset"]]
     config = configs.from_json(experiment.config, summary["config"])
     before = configs.flat(preset)
+    chosen = ("cell", "hidden_size") if config.match else ("cell",)
     flags = [
         f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(value))}"
         for name, value in configs.flat(config).items()
-        if name != "cell" and value != before[name]
+        if name not in chosen and value != before[name]
     ]
     word = "" if summary["preset"] == "default" else f" {summary['preset']}"
     return f"{experiment.command}{word} --cell {_quoted(summary['cell'])}{''.join(flags)}"
@@ -119,6 +121,7 @@ TABLES: dict[str, Callable[[], str]] = {
     **measured.TABLES,
     **fused.TABLES,
     **reproduced.tables(),
+    **leaderboard.TABLES,
 }
 
 
@@ -144,8 +147,8 @@ def documents() -> list[Path]:
 
 
 def write() -> list[Path]:
-    """Make every table anew, and the picture of what was reproduced."""
+    """Make every table anew, and the pictures of what was reproduced and of the leaderboard."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
     drawn = ratios.draw(outcomes.outcomes(published.load()), ROOT / reproduced.PICTURE)
-    return [*documents(), *([drawn] if drawn else [])]
+    return [*documents(), *([drawn] if drawn else []), *leaderboard.draw()]

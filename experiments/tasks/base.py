@@ -66,6 +66,14 @@ class HasMilestones(Protocol):
     def milestones(self, state: PyTree) -> dict[str, Array]: ...
 
 
+@runtime_checkable
+class HasVocabulary(Protocol):
+    """A task over tokens. Where its ``input_shape`` is ``()``, inputs ``[t, b]`` are integers below ``vocabulary``."""
+
+    @property
+    def vocabulary(self) -> int: ...
+
+
 class Task(Protocol):
     """What an experiment trains on. Frozen and hashable; it holds sizes, never arrays.
 

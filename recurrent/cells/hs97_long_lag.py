@@ -2,13 +2,14 @@
 
     i  = σ(x W_i),  g = σ(x W_g)                 both in (0, 1)
     c' = c + i ⊙ g                               c unbounded
-    y  = c'
+    y  = a c'                                    a = 1; 0: what reads y does not see the memory
 
 The map is linear in the state, with the identity as its matrix.
 
 Source: Hochreiter & Schmidhuber (1997), "Long short-term memory", experiments 2a and 2b: no output gate, h the
 identity, g within [0, 1], no biases, and connections from every layer to all above it, so that a readout sees x too.
-There the memory cell and its gate join the network once its error has stopped to fall.
+There the memory cell and its gate join the network once its error has stopped to fall: train with ``gain=0``, then
+start from those parameters with ``gain=1``.
 """
 
 import dataclasses
@@ -46,6 +47,8 @@ class HS97LongLag(Cell):
     Equations and source: the head of this module. With 101 inputs, one unit, and a readout of 101 outputs that sees x
     and y and has no bias, there are 10,504 weights, as printed.
     Initialisation: U(±``init_range``), with the paper's 0.2.
+    ``gain`` is no parameter: the memory is multiplied with it before it is read; 0 for a network that the memory has
+    not joined yet.
     Learning rate: 1 by gradient descent, one update a sequence (the paper's); Adam at 0.1 solves adding of 20 steps
     here.
 
@@ -59,6 +62,7 @@ class HS97LongLag(Cell):
     input_size: Size
     hidden_size: Size
     init_range: float | int = 0.2
+    gain: float | int = 1
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -90,5 +94,5 @@ class HS97LongLag(Cell):
     def output(
         self, weights: HS97LongLagParams, state: HS97LongLagState, u: Float[Array, "*b h"]
     ) -> Float[Array, "*b h"]:
-        """What is emitted: the new memory c'."""
-        return state.c
+        """What is emitted: the new memory c', times ``gain``."""
+        return self.gain * state.c

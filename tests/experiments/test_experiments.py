@@ -38,7 +38,9 @@ def test_the_list_has_question_command_and_minutes_of_each():
     assert all(word in last for word in ("run", "cells", "compare", "status", "--help"))
 
 
-@pytest.mark.parametrize("verb", ["list", "run", "cells", "compare", "status", "reproduce", "keep", "report"])
+@pytest.mark.parametrize(
+    "verb", ["list", "run", "cells", "compare", "status", "reproduce", "suite", "keep", "report"]
+)
 def test_help_behind_a_command_is_about_that_command(verb):
     for words in ([verb, "--help"], [verb, "-h"]):
         shown = heard(lambda words=words: main(words))

@@ -35,6 +35,7 @@ VARIANTS = {
     "gru before": rec.GRU(3, 4, reset="before"),
     "gru_d mean": rec.GRUD(3, 4, mean=(0.5, -1.0, 2.0)),
     "hs97 blocks": rec.HS97(3, 4, block_size=2, bias="hidden"),
+    "hs97_long_lag gain": rec.HS97LongLag(3, 4, gain=0.5),
     "hyper_lstm plain": rec.HyperLSTM(3, 4, small_size=3, embedding_size=2, layer_norm=False),
     "indrnn bound": rec.IndRNN(3, 4, activation="tanh", bound=1.0),
     "linear_attention heads": rec.LinearAttention(3, 4, num_heads=2, decay="diagonal", gate_rank=2),
@@ -119,8 +120,8 @@ def hs97_long_lag(cell, params, xs, state):
     xs, w = np.asarray(xs, np.float64), np.asarray(params.w_x, np.float64)
     gates = 0.5 + 0.5 * np.tanh(0.5 * np.einsum("...d,dk->...k", xs, w))
     n = cell.hidden_size
-    ys = np.asarray(state.c) + np.cumsum(gates[..., 0:n] * gates[..., n : 2 * n], axis=0)
-    return (ys[-1],), ys
+    cs = np.asarray(state.c) + np.cumsum(gates[..., 0:n] * gates[..., n : 2 * n], axis=0)
+    return (cs[-1],), cell.gain * cs
 
 
 ORACLES = {

@@ -11,7 +11,10 @@ from experiments.lab.plan import configs
 from experiments.lab.plan.finding import load_experiment
 from experiments.tables import catalogue, keeping, report
 
-RESULTS = sorted(keeping.RESULTS.rglob("*.json"))
+# those of suites are made of many runs, and have tests of their own
+RESULTS = sorted(
+    path for path in keeping.RESULTS.rglob("*.json") if "suite" not in path.relative_to(keeping.RESULTS).parts
+)
 
 
 # The table of all cells traces each of them some thirty times.

@@ -21,7 +21,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from experiments.errors import Fault
-from experiments.lab.plan import cell_names, optimizer_names, rules
+from experiments.lab.plan import cell_names, fair_sizes, optimizer_names, rules
 from experiments.lab.plan.cell_names import CellSpec
 
 Positive = Annotated[int, Field(gt=0)]
@@ -88,6 +88,10 @@ class Config:
     cell: tyro.conf.Suppress[CellSpec] = CellSpec("lstm")
     hidden_size: Positive = 64
     """Size of the state, in units."""
+    match: str = ""
+    """Fair sizes, in the place of hidden_size. parameters=50000: the largest hidden_size at which the whole model has
+    at most so many parameters; state=128: at which its recurrent state has at most so many real numbers. Each cell gets
+    its own; where even the smallest size has more, that one."""
     num_updates: Positive = 1000
     """Number of optimizer steps."""
     batch_size: Positive = 64
@@ -162,6 +166,8 @@ class Config:
         optimizer_names.check_fields(self.optimizer, fields)
         groups = optimizer_names.parse_groups(self.group_rates)
         object.__setattr__(self, "group_rates", optimizer_names.label_groups(groups))
+        if self.match:
+            object.__setattr__(self, "match", fair_sizes.label(fair_sizes.parse(self.match)))
         # one spelling of each rule, so that the same rule always is the same run
         object.__setattr__(self, "gradient", rules.label(rules.parse(self.gradient)))
 
@@ -179,6 +185,7 @@ LATER: dict[str, Any] = {
     "start_from": "",
     "stop": "updates",
     "test_lengths": (),
+    "match": "",
 }
 """Fields that runs were stored without, and the values with which those ran: at them a field enters neither a stored
 configuration nor a hash, so that such a run keeps its folder."""
@@ -265,10 +272,15 @@ def as_flag(message: str) -> str:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What makes two runs the same: every field but, under a constant schedule, ``num_updates``."""
+    """What makes two runs the same: every field but, under a constant schedule, ``num_updates``.
+
+    With a ``match`` the hidden size is no such field either: it follows from the others, and is known later.
+    """
     every = flat(config)
     every["cell"].pop("source_path", None)
     del every["stop"]  # it says how many updates there are, and none differs
+    if config.match:
+        del every["hidden_size"]
     if config.schedule == "constant":
         del every["num_updates"]
     return every
@@ -282,10 +294,11 @@ def identity_key(config: Config) -> str:
 def flags(config: Config, other: Config) -> list[str]:
     """The flags that make ``config`` of ``other``, but for the cell."""
     before = flat(other)
+    chosen = {"cell", "hidden_size"} if config.match else {"cell"}
     return [
         f"--{name.replace('_', '-')} {as_word(value)}"
         for name, value in flat(config).items()
-        if name != "cell" and value != before[name]
+        if name not in chosen and value != before[name]
     ]
 
 
@@ -305,6 +318,8 @@ def config_hash(config: Config, varying: Collection[str] = ()) -> str:
     """
     same = {*identity(config), "num_updates"} if "schedule" in varying else identity(config)
     apart = {"cell", *varying}
+    if "match" in varying:
+        apart.add("hidden_size")  # as where all have a match
     shared: dict[str, Any] = {
         key: value for key, value in as_json(config).items() if key in same and key not in apart
     }

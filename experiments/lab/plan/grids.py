@@ -20,8 +20,10 @@ def grid(config: Config, **values: Iterable[Any]) -> list[Config]:
     where you like, as after ``--cell``.
 
     Raises:
-        Fault: there is no such field or cell, or a value is out of range.
+        Fault: there is no such field or cell, a value is out of range, or ``match`` is to choose a size that is given.
     """
+    if "hidden_size" in values and ("match" in values or config.match):
+        raise Fault("--match: chooses the hidden size; leave --hidden-size out")
     axes = [[(name, value) for value in _several(name, given)] for name, given in values.items()]
     return [configs.changed(config, **dict(point)) for point in itertools.product(*axes)]
 
@@ -38,10 +40,14 @@ def _several(name: str, given: Iterable[Any]) -> list[Any]:
 def varying(flat: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The fields in which flat configurations differ, in their order.
 
+    Not the hidden size where all have a ``match``: it follows from the others.
+
     >>> varying([{"cell": "lstm", "delay": 5, "seed": 0}, {"cell": "lstm", "delay": 9, "seed": 0}])
     ('delay',)
     """
     names = dict.fromkeys(name for one in flat for name in one)
+    if all(one.get("match") for one in flat):
+        names.pop("hidden_size", None)
     return tuple(name for name in names if any(one.get(name) != flat[0].get(name) for one in flat))
 
 

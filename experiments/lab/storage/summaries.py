@@ -18,9 +18,13 @@ from experiments.lab.plan.resolved import Resolved
 from experiments.lab.storage import folders
 from experiments.lab.storage.hashing import params_sha256
 from experiments.lab.storage.records import read_json
+from experiments.models.base import HasState
 from experiments.tasks.base import HasMilestones
 
 SPREAD = "± "
+COUNTS = {"num_parameters": "parameters", "num_state": "state"}
+"""How large the model of a run is: the fields of its summary, and the columns of the table."""
+
 NEEDED = {"cell", "test", "seeds", "facts", "baseline", "num_updates", "wall_seconds"}
 
 
@@ -118,6 +122,7 @@ def make(
         "config": configs.as_json(config),
         **facts_of(job),
         "num_parameters": sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(params)),
+        "num_state": job.parts.model.num_state() if isinstance(job.parts.model, HasState) else None,
         "num_updates": num_updates,
         "num_sequences": num_updates * config.batch_size,
         "test": over_seeds(test, config.num_seeds),
@@ -154,12 +159,23 @@ def has_rows(out: Path, summaries: Sequence[dict[str, Any]]) -> bool:
 
 
 def table(summaries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One line a run: the cell, what varies beside it, the test metrics and their spread, what was solved."""
+    """One line a run: the cell, what varies beside it, the test metrics and their spread, what was solved.
+
+    Among several runs, or where sizes were matched, also how large each model is, as far as summaries tell.
+    """
     fields = grids.varying([{**summary["config"], "cell": summary["cell"]} for summary in summaries])
-    return [_row(summary, [name for name in fields if name != "cell"]) for summary in summaries]
+    matched = any(summary["config"].get("match") for summary in summaries)
+    if matched:
+        fields = tuple(dict.fromkeys(["hidden_size", *fields]))
+    counts = [
+        name
+        for name in COUNTS
+        if (matched or len(summaries) > 1) and any(summary.get(name) is not None for summary in summaries)
+    ]
+    return [_row(summary, [name for name in fields if name != "cell"], counts) for summary in summaries]
 
 
-def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
+def _row(summary: dict[str, Any], varying: Sequence[str], counts: Sequence[str] = ()) -> dict[str, Any]:
     seeds = summary["seeds"]
     num_lost = sum(seed["frozen_at"] is not None for seed in seeds)
     metrics: dict[str, Any] = {}
@@ -172,6 +188,7 @@ def _row(summary: dict[str, Any], varying: Sequence[str]) -> dict[str, Any]:
     return {
         "cell": summary["cell"],
         **{name.replace("_", " "): summary["config"].get(name) for name in varying},
+        **{COUNTS[name]: summary.get(name) for name in counts},
         **metrics,
         "baseline": summary["baseline"],
         **summary["facts"],

@@ -38,6 +38,7 @@ OTHERS = {
     "start_from": "runs/other",
     "solver": "sequential",
     "gradient": "rtrl",
+    "match": "state=9",
     "variant": "anywhere",
     "momentum": 0.9,
     "weight_decay": 0.1,

@@ -1,0 +1,1 @@
+"""Dynamics: networks follow, continue or undo a system with a state of its own."""

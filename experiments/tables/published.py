@@ -34,6 +34,15 @@ BETWEEN = "--"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
+def is_of_a_row(stem: str) -> bool:
+    """Whether a kept summary is called as that of a row and its run are, and not after a cell.
+
+    >>> is_of_a_row("hs97-adding-100--linear-output"), is_of_a_row("hs97_cut-input_gate_bias=--3---6--")
+    (True, False)
+    """
+    return bool(re.fullmatch(f"{NAME.pattern}{BETWEEN}{NAME.pattern}", stem))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     """One way to make a number again. ``command`` is what stands behind ``python -m experiments.``

@@ -29,9 +29,9 @@ def verdicts_table() -> str:
     measured = sum(counted.values())
     line = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
     lines = [
-        f"**{measured} runs are measured: {line}.** {stale} of them are stale: code that decides their numbers has "
-        f"changed since. {len(found) - measured} runs are not measured yet. {len(rows)} published numbers stand here; "
-        f"{sum(not row.runs for row in rows)} of them have no run here."
+        f"**Measured runs: {measured}, {line}.** Stale among them, for code that decides their numbers has changed "
+        f"since: {stale}. Runs not measured yet: {len(found) - measured}. Published numbers here: {len(rows)}, without a "
+        f"run: {sum(not row.runs for row in rows)}."
     ]
     if measured:
         lines.append(f"\n![Measured divided by published, every trial a dot]({PICTURE})")

@@ -30,8 +30,8 @@ def verdicts_table() -> str:
     line = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
     lines = [
         f"**Measured runs: {measured}, {line}.** Stale among them, for code that decides their numbers has changed "
-        f"since: {stale}. Runs not measured yet: {len(found) - measured}. Published numbers here: {len(rows)}, without a "
-        f"run: {sum(not row.runs for row in rows)}."
+        f"since: {stale}. Runs not measured yet: {len(found) - measured}. Published numbers here: {len(rows)}, "
+        f"without a run: {sum(not row.runs for row in rows)}."
     ]
     if measured:
         lines.append(f"\n![Measured divided by published, every trial a dot]({PICTURE})")

@@ -106,5 +106,6 @@ def setting(config: Mapping[str, Any]) -> str:
 
 
 def kept_summaries() -> dict[Path, dict[str, Any]]:
-    """Every committed summary, by its path, in their order."""
-    return {path: read_json(path) for path in sorted(RESULTS.rglob("*.json"))}
+    """Every committed summary of a run, by its path, in their order; what a suite made of many runs is none."""
+    found = {path: read_json(path) for path in sorted(RESULTS.glob("*/*/*.json"))}
+    return {path: content for path, content in found.items() if "experiment" in content}

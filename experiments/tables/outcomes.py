@@ -10,7 +10,7 @@ from typing import Any
 from experiments.errors import Fault
 from experiments.lab.plan import configs
 from experiments.lab.storage.records import read_json
-from experiments.tables import keeping, published
+from experiments.tables import keeping
 from experiments.tables.published import OVER_LENGTHS, SOLVING, Paper, Row, Run
 from experiments.tables.verdicts import Verdict
 
@@ -126,8 +126,3 @@ def trials(row: Row, run: Run, summary: Mapping[str, Any]) -> tuple[float | None
         else statistics.fmean(numbers)
         for seed, numbers in zip(summary["seeds"], by_seed, strict=True)
     )
-
-
-def all_outcomes() -> list[Outcome]:
-    """Those of all papers."""
-    return outcomes(published.load())

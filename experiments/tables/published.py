@@ -34,6 +34,15 @@ BETWEEN = "--"
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
+def is_of_a_row(stem: str) -> bool:
+    """Whether a kept summary is called as that of a row and its run are, and not after a cell.
+
+    >>> is_of_a_row("hs97-adding-100--linear-output"), is_of_a_row("hs97_cut-input_gate_bias=--3---6--")
+    (True, False)
+    """
+    return bool(re.fullmatch(f"{NAME.pattern}{BETWEEN}{NAME.pattern}", stem))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     """One way to make a number again. ``command`` is what stands behind ``python -m experiments.``
@@ -157,11 +166,11 @@ def read(path: Path) -> Paper:
     for key in content:
         if key not in ("paper", "row"):
             raise Fault(f"{path.name}: unknown key {key!r}{nearest(key, ['paper', 'row'])}")
-    rows = tuple(_rows(path.name, _tables(path.name, content, "row")))
+    rows = tuple(_rows(path.name, _tables(path.name, content, "row"), names()))
     return _made(Paper, path.name, content.get("paper", {}), stem=path.stem, rows=rows)
 
 
-def _rows(file: str, tables: list[dict[str, Any]]) -> Iterator[Row]:
+def _rows(file: str, tables: list[dict[str, Any]], known: list[str]) -> Iterator[Row]:
     seen: set[str] = set()
     for index, table in enumerate(tables):
         where = f"{file}: row {table.get('name', index + 1)}"
@@ -173,12 +182,12 @@ def _rows(file: str, tables: list[dict[str, Any]]) -> Iterator[Row]:
         if row.name in seen:
             raise Fault(f"{where}: the name is given twice")
         seen.add(row.name)
-        _check(where, row)
+        _check(where, row, known)
         yield row
 
 
-def _check(where: str, row: Row) -> None:
-    """Fault where two values of a row do not go together, or a run cannot be."""
+def _check(where: str, row: Row, known: list[str]) -> None:
+    """Fault where two values of a row do not go together, or a run is of none of the ``known`` experiments."""
     if (row.metric in SOLVING) == (row.baseline is not None):
         need = "takes a share, and no baseline" if row.metric in SOLVING else "needs a baseline"
         raise Fault(f"{where}: baseline: {row.metric} {need}")
@@ -196,10 +205,10 @@ def _check(where: str, row: Row) -> None:
             first = shlex.split(run.command)[:1]
         except ValueError as error:
             raise Fault(f"{where}: run {run.name!r}: command: {error}") from error
-        if not first or first[0] not in names():
+        if not first or first[0] not in known:
             name = "".join(first)
             raise Fault(
-                f"{where}: run {run.name!r}: unknown experiment {name!r}{nearest(name, names())} "
+                f"{where}: run {run.name!r}: unknown experiment {name!r}{nearest(name, known)} "
                 "(python -m experiments lists them)"
             )
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from experiments.lab.pictures.base import literal, save, subplots
 from experiments.tables.outcomes import Outcome
@@ -22,7 +23,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> Path | None:
     found = [one for one in outcomes if one.summary is not None]
     if not found:
         return None
-    figure, axes = subplots(1, 1, figsize=(9.5, 1.6 + 0.34 * len(found)), layout="constrained")
+    figure, drawn = subplots(1, 1, figsize=(9.5, 1.6 + 0.34 * len(found)), layout="constrained")
+    axes: Any = drawn
     axes.axvspan(1 / FACTOR, FACTOR, color="black", alpha=0.08, lw=0, label=f"within a factor {FACTOR:g}")
     axes.axvline(1.0, color="black", lw=0.9)
     seen = set()

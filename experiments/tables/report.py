@@ -1,6 +1,5 @@
 """The tables of README and docs, made from the code and from what is committed; a test compares them."""
 
-import dataclasses
 import json
 import re
 import shlex
@@ -42,7 +41,7 @@ def results(experiment: str) -> list[dict[str, Any]]:
     return [
         json.loads(path.read_text(encoding="utf-8"))
         for path in paths
-        if published.BETWEEN not in path.stem and path.parent.name != "smoke"
+        if not published.is_of_a_row(path.stem) and path.parent.name != "smoke"
     ]
 
 
@@ -88,15 +87,26 @@ def command_of(summary: dict[str, Any]) -> str:
     experiment = load_experiment(summary["experiment"])
     preset = experiment.presets[summary["preset"]]
     config = configs.from_json(experiment.config, summary["config"])
-    names = [field.name for field in dataclasses.fields(config) if field.name != "cell"]
+    before = configs.flat(preset)
+    chosen = ("cell", "hidden_size") if config.match else ("cell",)
     flags = [
-        f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(getattr(config, name)))}"
-        for name in names
-        if getattr(config, name) != getattr(preset, name)
+        f" --{name.replace('_', '-')} {shlex.quote(configs.as_word(value))}"
+        for name, value in configs.flat(config).items()
+        if name not in chosen and value != before[name]
     ]
     word = "" if summary["preset"] == "default" else f" {summary['preset']}"
-    cell = summary["cell"] if re.fullmatch(r"\w+", summary["cell"]) else f"'{summary['cell']}'"
-    return f"{experiment.command}{word} --cell {cell}{''.join(flags)}"
+    return f"{experiment.command}{word} --cell {_quoted(summary['cell'])}{''.join(flags)}"
+
+
+def _quoted(cell: str) -> str:
+    """A cell's label as a word of a shell.
+
+    >>> print(_quoted("lstm"), _quoted("lstm(forget_bias=5)"), _quoted("hs97(bias='gates')"))
+    lstm 'lstm(forget_bias=5)' "hs97(bias='gates')"
+    """
+    if re.fullmatch(r"\w+", cell):
+        return cell
+    return f'"{cell}"' if "'" in cell and not set(cell) & set('"$`\\') else shlex.quote(cell)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -140,5 +150,5 @@ def write() -> list[Path]:
     """Make every table anew, and the pictures of what was reproduced and of the leaderboard."""
     for path in documents():
         path.write_text(filled(path.read_text(encoding="utf-8")), encoding="utf-8")
-    drawn = ratios.draw(outcomes.all_outcomes(), ROOT / reproduced.PICTURE)
+    drawn = ratios.draw(outcomes.outcomes(published.load()), ROOT / reproduced.PICTURE)
     return [*documents(), *([drawn] if drawn else []), *leaderboard.draw()]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import get_args
 
 from experiments.tables import provenance, published
-from experiments.tables.outcomes import Outcome, all_outcomes, outcome
+from experiments.tables.outcomes import Outcome, outcome, outcomes
 from experiments.tables.published import Paper, Row
 from experiments.tables.verdicts import Verdict
 from experiments.tables.ways import markdown
@@ -21,16 +21,17 @@ HEAD = ("number", "published", "run", "measured", "solved", "ratio or difference
 
 def verdicts_table() -> str:
     """How many runs have which verdict, and the picture of them where there is one."""
-    papers, found = published.load(), all_outcomes()
+    papers = published.load()
+    found = outcomes(papers)
     counted = Counter(one.verdict for one in found if one.verdict is not None)
     stale = sum(bool(provenance.stale(one.summary)) for one in found if one.summary is not None)
     rows = [row for paper in papers for row in paper.rows]
     measured = sum(counted.values())
     line = ", ".join(f"{counted[verdict]} {verdict}" for verdict in VERDICTS)
     lines = [
-        f"**{measured} runs are measured: {line}.** {stale} of them are stale: code that decides their numbers has "
-        f"changed since. {len(found) - measured} runs are not measured yet. {len(rows)} published numbers stand here; "
-        f"{sum(not row.runs for row in rows)} of them have no run here."
+        f"**Measured runs: {measured}, {line}.** Stale among them, for code that decides their numbers has changed "
+        f"since: {stale}. Runs not measured yet: {len(found) - measured}. Published numbers here: {len(rows)}, "
+        f"without a run: {sum(not row.runs for row in rows)}."
     ]
     if measured:
         lines.append(f"\n![Measured divided by published, every trial a dot]({PICTURE})")
@@ -39,7 +40,7 @@ def verdicts_table() -> str:
 
 def paper_table(stem: str) -> str:
     """All rows of one paper in a table, then how each of its runs was made."""
-    paper = next(paper for paper in published.load() if paper.stem == stem)
+    paper = published.read(published.FOLDER / f"{stem}.toml")
     rows = [line for row in paper.rows for line in paper_lines(row)]
     details = [_details(one) for row in paper.rows for one in map(partial(outcome, row), row.runs)]
     parts = [_cited(paper), markdown(HEAD, rows), *_notes(paper), *details]

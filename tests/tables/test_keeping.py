@@ -181,10 +181,10 @@ def test_pages_say_which_kept_summaries_are_stale(path):
     told = provenance.told(KEPT[path])
     if path.parent.name == "smoke":
         return  # on no page
-    name = path.stem.partition(published.BETWEEN)
-    page = ROOT / ("RESULTS.md" if name[1] else "README.md")
+    of_row = published.is_of_a_row(path.stem)
+    page = ROOT / ("RESULTS.md" if of_row else "README.md")
     text = page.read_text(encoding="utf-8")
-    assert f"code: {told}" in text if name[1] else f"| {told} |" in text, "python -m experiments report"
+    assert f"code: {told}" in text if of_row else f"| {told} |" in text, "python -m experiments report"
 
 
 def test_readme_has_no_rows_of_published_numbers(tmp_path, monkeypatch):

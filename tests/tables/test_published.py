@@ -8,7 +8,7 @@ import pytest
 
 from experiments.errors import Fault
 from experiments.lab import planning
-from experiments.tables import published, reproduced
+from experiments.tables import keeping, published, reproduced
 from experiments.tables.verdicts import Score, Solving
 
 PAPERS = published.load()
@@ -141,6 +141,38 @@ def test_every_command_is_a_run(paper):
                 shapes = jax.eval_shape(parts.model.init, jax.random.key(0))
                 count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
                 assert count == row.parameters, run.command
+
+
+def measured(parts):
+    """The names of a task's test metrics."""
+
+    def once(key):
+        batch = parts.task.sample(key, 2)
+        params = parts.model.init(key)
+        carry = parts.model.initial_carry(params, 2)
+        outputs, _ = parts.model.apply(params, batch, carry=carry, key=None)
+        return parts.task.metrics(outputs, batch)
+
+    return set(jax.eval_shape(once, jax.random.key(0)))
+
+
+def test_every_score_is_a_test_metric_of_its_experiment():
+    scores = {
+        (run.experiment.name, row.metric.removesuffix(published.OVER_LENGTHS)): run
+        for row, run in RUNS
+        if row.metric not in published.SOLVING
+    }
+    drawn = {key: run for key, run in scores.items() if key[0] != "pixel_mnist"}  # that one needs its images
+    assert set(scores) - set(drawn) == {("pixel_mnist", "accuracy")}
+    assert len(drawn) >= 4
+    for (name, metric), run in drawn.items():
+        assert metric in measured(planning.build(run.experiment, run.request().configs[0])), name
+
+
+def test_what_is_kept_of_a_number_belongs_to_a_row():
+    known = {row.kept_as(run) for row, run in RUNS}
+    kept = {path.stem for path in keeping.RESULTS.rglob("*.json") if published.is_of_a_row(path.stem)}
+    assert kept and kept <= known
 
 
 def test_what_is_printed_as_a_default_is_one():

@@ -100,7 +100,7 @@ class LayerWithReadout:
 
     def _embedded(self, vectors: Float[Array, "v d"] | None, batch: Batch) -> Batch:
         """The batch with the vectors of its tokens; itself where there are none."""
-        if self.embedding is None:
+        if self.embedding is None or vectors is None:  # both, or neither
             return batch
         return batch._replace(inputs=self.embedding.apply(vectors, batch.inputs))
 

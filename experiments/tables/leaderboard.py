@@ -90,9 +90,18 @@ def draw(path: Path = PICTURE, suite: Suite = SUITE) -> list[Path]:
     return [path]
 
 
+def picture_line(suite: Suite = SUITE) -> str:
+    """The picture of the page, where there is one."""
+    known = results.committed(suite).values()
+    if not any(result.measured for result in known):
+        return "No cell has been measured yet; the picture comes with the first."
+    return f"![Cells against tasks, the best cell first]({picture.PICTURE})"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "leaderboard": partial(cells_table, SUITE),
     "leaderboard_families": partial(families_list, SUITE),
     "leaderboard_tasks": partial(tasks_table, SUITE),
+    "leaderboard_picture": partial(picture_line, SUITE),
     "leaderboard_setting": partial(setting, SUITE),
 }

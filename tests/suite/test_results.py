@@ -58,6 +58,12 @@ def test_the_score_may_be_that_of_another_length_and_of_lost_networks_it_is_zero
     assert found.validation == {1e-3: [1.0, 0.0]} and found.losses == {1e-3: None}
 
 
+def test_a_run_of_a_larger_budget_is_no_result_of_this_one():
+    part = Part("made", "", "", "", 99, Error("mse"))
+    with pytest.raises(Fault, match="a run has 100 updates, made has 99"):
+        results.measure(part, [summary(1e-3, "mse", [0.2])], [lines("mse", [0.2], [0.2])])
+
+
 def test_a_rate_at_which_networks_were_lost_loses_a_tie():
     assert results.choose({1e-3: [0.0], 3e-3: [0.0]}, {1e-3: 5.0, 3e-3: None}) == 1e-3
 

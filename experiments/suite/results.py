@@ -12,7 +12,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import cell_names, grids
 from experiments.lab.plan.cell_names import CellSpec
 from experiments.lab.storage.records import read_json, write_json
-from experiments.suite.suites import Part, Suite
+from experiments.suite.base import Part, Suite
 
 COMMITTED = Path(experiments.__file__).parent / "results" / "suite"
 """One folder a suite, one file a cell."""

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from experiments.suite import board, picture, ranks, results, sentences, suites
+from experiments.suite.base import Part, Suite
 from experiments.suite.scores import Accuracy
-from experiments.suite.suites import Part, Suite
 from experiments.tables.ways import DOCS, markdown
 
 SUITE = suites.SUITES["core"]

@@ -7,9 +7,10 @@ import pytest
 
 from experiments.errors import Fault
 from experiments.suite import board, results
+from experiments.suite.base import Part
 from experiments.suite.results import Measured, Result
 from experiments.suite.scores import Accuracy, Error
-from experiments.suite.suites import SUITES, Part
+from experiments.suite.suites import SUITES
 
 
 def summary(rate, metric, values, lengths=None):

@@ -3,9 +3,9 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
+from experiments.suite.base import Suite
 from experiments.suite.ranks import Placed, shown
 from experiments.suite.results import Result
-from experiments.suite.suites import Suite
 from recurrent import registry
 
 

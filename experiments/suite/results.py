@@ -12,7 +12,7 @@ from experiments.errors import Fault
 from experiments.lab.plan import cell_names, grids
 from experiments.lab.plan.cell_names import CellSpec
 from experiments.lab.storage.records import read_json, write_json
-from experiments.suite.suites import Part, Suite
+from experiments.suite.base import Part, Suite
 
 COMMITTED = Path(experiments.__file__).parent / "results" / "suite"
 """One folder a suite, one file a cell."""
@@ -95,8 +95,14 @@ def measure(
         part: the task.
         summaries: those of the runs.
         rows: the lines of metrics of each run; the last of the validation split are those of its end.
+
+    Raises:
+        Fault: a run is longer than the suite asks for, such as one of an earlier budget in the same folder.
     """
     test, validation, losses = {}, {}, {}
+    for summary in summaries:
+        if summary["num_updates"] > part.updates:  # fewer are those of a run that ended because all was lost
+            raise Fault(f"--out: a run has {summary['num_updates']} updates, {part.name} has {part.updates}")
     for summary, lines in zip(summaries, rows, strict=True):
         rate, baseline = float(summary["config"]["learning_rate"]), summary["baseline"]
         of_test = summary["test"] if part.test_length is None else summary["lengths"][str(part.test_length)]

@@ -15,8 +15,8 @@ from experiments.lab.plan import cell_names
 from experiments.lab.run import plan_and_carry_out
 from experiments.lab.training.driver import Interrupted
 from experiments.suite import results
+from experiments.suite.base import Part, Suite, requested
 from experiments.suite.results import Measured, Result
-from experiments.suite.suites import Part, Suite, requested
 
 SHOWN = ("device_kind", "num_cores", "num_devices", "versions", "cpu", "platform", "commit")
 

@@ -1,118 +1,12 @@
-"""The suites as data: which tasks, at which budget, scored how. Results carry the digest of their suite.
-
-Whatever changes a number of a result, changes the digest: results of another budget, or of other tasks, are never put
-beside those of this one.
-"""
-
-import dataclasses
-import hashlib
-import json
-import shlex
+"""The suites as data: which tasks, at which budget, scored how."""
 
 from experiments.errors import Fault, nearest
-from experiments.lab import cli
-from experiments.lab.plan import configs
-from experiments.lab.plan.configs import Config
-from experiments.lab.plan.experiment import Experiment
-from experiments.lab.plan.finding import load_experiment
-from experiments.suite.scores import Accuracy, Error, Score
+from experiments.suite.base import Part, Suite
+from experiments.suite.scores import Accuracy, Error
 
 HIDDEN_SIZE = 64
 """Units of every cell."""
-RATES = (1e-3, 3e-3)
-"""Learning rates of Adam; the better one on the validation split is tested."""
-NUM_SEEDS = 3
 BATCH_SIZE = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One task of a suite: what it is called, what it asks for in a few words, and the runs that it stands for.
-
-    ``flags`` are those of the experiment, but for the cell, the learning rate and what all parts of a suite share.
-    ``test_length`` is where the trained networks are tested; None: at the length of their training. ``seconds`` is
-    about what a run of an LSTM takes on two cores, its seeds together, compilation apart.
-    """
-
-    name: str
-    asks: str
-    experiment: str
-    flags: str
-    updates: int
-    score: Score
-    test_length: int | None = None
-    seconds: float = 5.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Suite:
-    """Tasks, and what all their runs share."""
-
-    name: str
-    parts: tuple[Part, ...]
-    shared: str
-    rates: tuple[float, ...] = RATES
-    num_seeds: int = NUM_SEEDS
-
-    @property
-    def digest(self) -> str:
-        """Twelve digits of all that changes a result: not what a task is said to ask for, nor its seconds."""
-        kept = [
-            {
-                "name": part.name,
-                "experiment": part.experiment,
-                "flags": part.flags,
-                "updates": part.updates,
-                "score": [type(part.score).__name__, dataclasses.asdict(part.score)],  # type: ignore[call-overload]
-                "test_length": part.test_length,
-            }
-            for part in self.parts
-        ]
-        content = {"parts": kept, "shared": self.shared, "rates": self.rates, "num_seeds": self.num_seeds}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
-
-    @property
-    def num_runs(self) -> int:
-        """Runs of one cell."""
-        return len(self.parts) * len(self.rates)
-
-
-def words(suite: Suite, part: Part, cell: str) -> list[str]:
-    """What stands behind the experiment's name on the command line to make the runs of one cell on one task.
-
-    A run is evaluated and saved at its start and at its end alone: it takes seconds.
-    """
-    once = [f"--{name}-every={part.updates}" for name in ("eval", "checkpoint")]
-    shared = [
-        "--num-seeds",
-        str(suite.num_seeds),
-        f"--num-updates={part.updates}",
-        *once,
-        *shlex.split(suite.shared),
-    ]
-    return ["--cell", cell, "--learning-rate", *map(str, suite.rates), *shared, *shlex.split(part.flags)]
-
-
-def requested(suite: Suite, part: Part, cell: str) -> tuple[Experiment, tuple[Config, ...]]:
-    """The experiment of a task, and the configurations of one cell: one for each learning rate.
-
-    Raises:
-        Fault: a flag or the cell is unknown, or a value is out of range.
-    """
-    experiment = load_experiment(part.experiment)
-    lengths = (
-        () if part.test_length is None else (part.test_length,)
-    )  # the experiment's own are not asked for
-    found = cli.parse(experiment, words(suite, part, cell)).configs
-    return experiment, tuple(configs.changed(config, test_lengths=lengths) for config in found)
-
-
-def find(name: str) -> Suite:
-    """The suite of a name; Fault where there is none."""
-    if name not in SUITES:
-        raise Fault(f"suite: unknown suite {name!r}{nearest(name, SUITES)} (known: {', '.join(SUITES)})")
-    return SUITES[name]
-
 
 SHARED = f"--hidden-size {HIDDEN_SIZE} --batch-size {BATCH_SIZE} --log-every 100"
 
@@ -135,7 +29,7 @@ CORE = (
     ),
     Part(
         "temporal order",
-        "name the order of two symbols, 18 to 30 steps apart among distractors, at the end of 60 steps",
+        "name the order of two symbols, 18 to 30 steps apart among distractors, after 60 to 66 steps",
         "temporal_order",
         "--num-steps 60",
         400,
@@ -211,6 +105,7 @@ FURTHER = (
         "--num-steps 200",
         1000,
         Error("mse"),
+        seconds=33,
     ),
     Part(
         "copying, 100 steps",
@@ -219,6 +114,7 @@ FURTHER = (
         "--delay 100",
         1000,
         Accuracy("recall_accuracy", chance=1 / 8),
+        seconds=20,
     ),
     Part(
         "temporal order, three",
@@ -227,6 +123,7 @@ FURTHER = (
         "--num-steps 60 --variant three",
         1000,
         Accuracy("accuracy", chance=1 / 8),
+        seconds=11,
     ),
     Part(
         "cycle navigation",
@@ -236,6 +133,7 @@ FURTHER = (
         1000,
         Accuracy("accuracy", chance=1 / 5),
         test_length=40,
+        seconds=4,
     ),
     Part(
         "word problem, S5",
@@ -245,6 +143,7 @@ FURTHER = (
         2000,
         Accuracy("accuracy", chance=1 / 120),
         test_length=32,
+        seconds=6,
     ),
     Part(
         "word problem, Z60",
@@ -254,6 +153,7 @@ FURTHER = (
         2000,
         Accuracy("accuracy", chance=1 / 60),
         test_length=32,
+        seconds=6,
     ),
     Part(
         "flip-flop, sparse",
@@ -262,6 +162,7 @@ FURTHER = (
         "--num-steps 128 --variant sparse",
         1000,
         Accuracy("accuracy", chance=1 / 2),
+        seconds=21,
     ),
     Part(
         "selective copying, 64 steps",
@@ -270,6 +171,7 @@ FURTHER = (
         "--num-steps 64 --num-recalled 8",
         1000,
         Accuracy("accuracy", chance=1 / 14),
+        seconds=11,
     ),
     Part(
         "induction, 64 steps",
@@ -279,6 +181,7 @@ FURTHER = (
         1000,
         Accuracy("accuracy", chance=1 / 16),
         test_length=128,
+        seconds=11,
     ),
     Part(
         "NARMA, order 30",
@@ -287,6 +190,7 @@ FURTHER = (
         "--num-steps 300 --variant order_30",
         500,
         Error("mse"),
+        seconds=25,
     ),
     Part(
         "delay line, 50 steps",
@@ -295,6 +199,7 @@ FURTHER = (
         "--delay 50 --cycles 5",
         1000,
         Error("mse"),
+        seconds=21,
     ),
 )
 
@@ -322,3 +227,10 @@ SUITES = {
     ),
 }
 """``core`` places a cell in minutes; ``all`` is every task; ``smoke`` says in seconds whether it all works."""
+
+
+def find(name: str) -> Suite:
+    """The suite of a name; Fault where there is none."""
+    if name not in SUITES:
+        raise Fault(f"suite: unknown suite {name!r}{nearest(name, SUITES)} (known: {', '.join(SUITES)})")
+    return SUITES[name]

@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from experiments.suite import board, picture, ranks, results, sentences, suites
+from experiments.suite.base import Part, Suite
 from experiments.suite.scores import Accuracy
-from experiments.suite.suites import Part, Suite
 from experiments.tables.ways import DOCS, markdown
 
 SUITE = suites.SUITES["core"]
@@ -90,9 +90,18 @@ def draw(path: Path = PICTURE, suite: Suite = SUITE) -> list[Path]:
     return [path]
 
 
+def picture_line(suite: Suite = SUITE) -> str:
+    """The picture of the page, where there is one."""
+    known = results.committed(suite).values()
+    if not any(result.measured for result in known):
+        return "No cell has been measured yet; the picture comes with the first."
+    return f"![Cells against tasks, the best cell first]({picture.PICTURE})"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "leaderboard": partial(cells_table, SUITE),
     "leaderboard_families": partial(families_list, SUITE),
     "leaderboard_tasks": partial(tasks_table, SUITE),
+    "leaderboard_picture": partial(picture_line, SUITE),
     "leaderboard_setting": partial(setting, SUITE),
 }

@@ -7,9 +7,10 @@ import pytest
 
 from experiments.errors import Fault
 from experiments.suite import board, results
+from experiments.suite.base import Part
 from experiments.suite.results import Measured, Result
 from experiments.suite.scores import Accuracy, Error
-from experiments.suite.suites import SUITES, Part
+from experiments.suite.suites import SUITES
 
 
 def summary(rate, metric, values, lengths=None):
@@ -56,6 +57,12 @@ def test_the_score_may_be_that_of_another_length_and_of_lost_networks_it_is_zero
     )
     assert found.test == {1e-3: [0.5, 0.0]}
     assert found.validation == {1e-3: [1.0, 0.0]} and found.losses == {1e-3: None}
+
+
+def test_a_run_of_a_larger_budget_is_no_result_of_this_one():
+    part = Part("made", "", "", "", 99, Error("mse"))
+    with pytest.raises(Fault, match="a run has 100 updates, made has 99"):
+        results.measure(part, [summary(1e-3, "mse", [0.2])], [lines("mse", [0.2], [0.2])])
 
 
 def test_a_rate_at_which_networks_were_lost_loses_a_tie():

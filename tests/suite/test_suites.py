@@ -8,7 +8,7 @@ import pytest
 
 import recurrent as rec
 from experiments.errors import Fault
-from experiments.suite import board, run, suites
+from experiments.suite import base, board, run, suites
 from experiments.suite.scores import Accuracy
 from experiments.suite.suites import SUITES
 
@@ -21,7 +21,7 @@ PARTS = [
 
 @pytest.mark.parametrize(("suite", "part"), PARTS)
 def test_every_flag_of_a_task_is_one_of_its_experiment(suite, part):
-    experiment, configs = suites.requested(suite, part, "gru")
+    experiment, configs = base.requested(suite, part, "gru")
     assert [config.learning_rate for config in configs] == list(suite.rates)
     for config in configs:
         assert (config.num_updates, config.eval_every, config.checkpoint_every) == (part.updates,) * 3
@@ -43,7 +43,7 @@ def test_the_core_is_part_of_all_at_the_same_budget():
 
 @pytest.mark.parametrize(("suite", "part"), PARTS)
 def test_a_score_of_0_is_what_no_constant_answer_beats(suite, part):
-    experiment, (config, *_) = suites.requested(suite, part, "gru")
+    experiment, (config, *_) = base.requested(suite, part, "gru")
     task = experiment.build(config).task
     if part.test_length is not None:
         task = task.at_length(part.test_length)

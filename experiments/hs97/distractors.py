@@ -8,8 +8,8 @@ Source: Hochreiter & Schmidhuber (1997), experiment 2c: two blocks of one cell, 
 
 Run: python -m experiments.hs97.distractors --delay 50 --num-symbols 50
 
-Expect: about as many sequences for every q = p: the time lag does not slow the network down. The count includes the
-10,000 right sequences in a row that the rule asks for.
+Expect: about as many sequences for every q = p: the time lag does not slow the network down. Here it takes four times
+the paper's number. The count includes the 10,000 right sequences in a row that the rule asks for.
 
 Deviations: ten trials, not twenty. Training goes on during the 10,000 sequences that have to be right; the paper may
 have stopped it. At most 100 distractors beyond q, where the paper has no bound.

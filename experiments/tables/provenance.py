@@ -7,7 +7,9 @@ in `ROOMS`. The laboratory and the solvers are not among them: they promise the 
 import ast
 import dataclasses
 import hashlib
+import io
 import subprocess
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,7 @@ DIRTY = "-dirty"
 
 
 def code(experiment: Experiment, config: Config, commit: str | None) -> dict[str, str]:
-    """The sha256 of each module that decides the numbers of a run, by path, as it was at ``commit``.
+    """The `digest` of each module that decides the numbers of a run, by path, as it was at ``commit``.
 
     Raises:
         Fault: the commit is none of this repository, or has changes that were not committed.
@@ -44,7 +46,7 @@ def code(experiment: Experiment, config: Config, commit: str | None) -> dict[str
     family = module.rpartition(".")[0]
     rooms = ROOMS if family == PACKAGE.rstrip(".") else (*ROOMS, family)
     kept = sorted(tree.closure(starts, (module, *rooms)))
-    return {tree.path(name): hashlib.sha256(tree.source(name)).hexdigest() for name in kept}
+    return {tree.path(name): digest(tree.source(name)) for name in kept}
 
 
 def stale(summary: Mapping[str, Any]) -> list[str] | None:
@@ -52,7 +54,7 @@ def stale(summary: Mapping[str, Any]) -> list[str] | None:
     recorded = summary.get("code")
     if recorded is None:
         return None
-    return [path for path, digest in recorded.items() if _digest(ROOT / path) != digest]
+    return [path for path, then in recorded.items() if _now(ROOT / path) != then]
 
 
 def told(summary: Mapping[str, Any]) -> str:
@@ -67,8 +69,28 @@ def told(summary: Mapping[str, Any]) -> str:
     return f"stale: {', '.join(changed)} changed since" if changed else "as now"
 
 
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+def _now(path: Path) -> str | None:
+    return digest(path.read_bytes()) if path.is_file() else None
+
+
+def digest(source: bytes) -> str:
+    """The sha256 of a module without its docstrings, comments and blank lines: words change no number.
+
+    >>> digest(b"x = 1") == digest(b"# one\\nx = 1  # two\\n\\n'three'\\n") != digest(b"x = 2")
+    True
+    """
+    text = source.decode()
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                lines[row - 1] = ""
+    kept = (line.rstrip() for line in lines)
+    return hashlib.sha256("\n".join(line for line in kept if line).encode()).hexdigest()
 
 
 def classes(value: Any) -> list[str]:

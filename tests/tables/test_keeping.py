@@ -153,17 +153,39 @@ def test_a_digest_is_that_of_the_commit():
     path = "experiments/tasks/adding.py"
     config = adding_problem.EXPERIMENT.presets["default"]
     content = subprocess.run(["git", "-C", str(ROOT), "show", f"{head()}:{path}"], capture_output=True).stdout
-    assert (
-        provenance.code(adding_problem.EXPERIMENT, config, head())[path]
-        == hashlib.sha256(content).hexdigest()
-    )
+    assert provenance.code(adding_problem.EXPERIMENT, config, head())[path] == provenance.digest(content)
+
+
+SOURCE = b'"""Words."""\n\nSIGN = "# no comment"  # a comment\n\n\ndef f(x):\n    """Words.\n\n    x\n    """\n    return x\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        (b"Words", b"Other words", True),
+        (b"a comment", b"another", True),
+        (b"    x\n", b"    x and\n    y\n", True),
+        (b"\n\n\ndef", b"\n\ndef", True),
+        (b"no comment", b"none", False),
+        (b"return x", b"return -x", False),
+        (b"f(x)", b"f(x, y=0)", False),
+    ],
+)
+def test_words_change_no_digest_and_code_does(old, new, same):
+    assert old in SOURCE
+    assert (provenance.digest(SOURCE.replace(old, new)) == provenance.digest(SOURCE)) == same
+
+
+def test_a_digest_is_that_of_what_is_left():
+    left = b'SIGN = "# no comment"\ndef f(x):\n    return x'
+    assert provenance.digest(SOURCE) == hashlib.sha256(left).hexdigest()
 
 
 def test_what_has_changed_since_is_stale(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "ROOT", tmp_path)
     (tmp_path / "a.py").write_text("a = 1\n")
     (tmp_path / "b.py").write_text("b = 1\n")
-    digest = {name: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("a.py", "b.py")}
+    digest = {name: provenance.digest((tmp_path / name).read_bytes()) for name in ("a.py", "b.py")}
     assert provenance.stale({"code": digest}) == [] and provenance.told({"code": digest}) == "as now"
     (tmp_path / "b.py").write_text("b = 2\n")
     assert provenance.stale({"code": digest}) == ["b.py"]

@@ -156,7 +156,18 @@ def test_a_digest_is_that_of_the_commit():
     assert provenance.code(adding_problem.EXPERIMENT, config, head())[path] == provenance.digest(content)
 
 
-SOURCE = b'"""Words."""\n\nSIGN = "# no comment"  # a comment\n\n\ndef f(x):\n    """Words.\n\n    x\n    """\n    return x\n'
+SOURCE = b'''"""Words."""
+
+SIGN = "# no comment"  # a comment
+
+
+def f(x):
+    """Words.
+
+    x
+    """
+    return x
+'''
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ sequences to rule ST1 and 39,850 to ST2 for T = 100 and N = 3, means of ten tria
 
 Run: python -m experiments.hs97.two_classes --rule ST1
 
-Expect: most trials solved, eight of ten within 150,000 sequences here. The paper itself says that guessing random
+Expect: most trials solved, nine of ten within 300,000 sequences here. The paper itself says that guessing random
 weights solves 3a and 3b faster.
 
 Deviations: the rules are asked every 2,000 sequences of one fixed set of 256.

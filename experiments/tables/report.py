@@ -28,7 +28,7 @@ from experiments.tables import (
 from experiments.tables.ways import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = ("hs97", "formal", "recall", "dynamics")
+FAMILIES = ("hs97", "continual", "formal", "recall", "dynamics")
 """The folders of experiments that have a table of their own in docs/experiments.md."""
 
 

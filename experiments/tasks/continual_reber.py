@@ -17,7 +17,7 @@ from experiments.tasks.base import (
     require_at_least,
     require_known,
 )
-from experiments.tasks.error_criteria import AllWithin, legal_most_active
+from experiments.tasks.error_criteria import LegalAllWithin, legal_most_active
 from experiments.tasks.output_units import UNITS
 from experiments.tasks.reber_grammar import START, SYMBOLS, Grammar, embedded
 
@@ -42,12 +42,14 @@ class ContinualReber(Generated):
     carry its state from batch to batch. Any chunk is drawn by itself, as a function of (key, streams, its number):
     `chunk` can be scanned over its number. The validation and the test split are ``num_evaluation`` streams, whole.
 
-    Solved, on the validation streams: every prediction is right, |e| < 0.7 at every unit (a squared error below 0.49).
-    With ten streams of 100,000 these are the 10^6 symbols of a perfect solution. Differs: there a training stream, with
-    one update a symbol, stops at its first wrong prediction, and the rate of learning may decay within it; that is a
-    matter of experiments. The targets are the symbols that come, one-hot; the squared error, summed over units, lacks
-    the factor 1/2. ``symbols_before_error`` is the paper's measure where a chunk is a stream; in shorter chunks it
-    counts from the start of the chunk.
+    Solved, on the validation streams: every prediction is right, |e| < 0.7 at every unit (a squared error below 0.49),
+    and the legal symbols are the most active. With ten streams of 100,000 these are the 10^6 symbols of a perfect
+    solution. Differs: that legal symbols be the most active is our condition, for units that all stand at one half are
+    right by the printed rule, as they do before any training (see `error_criteria.LegalAllWithin`). There a training
+    stream, with one update a symbol, stops at its first wrong prediction, and the rate of learning may decay within it;
+    `experiments.continual.reber` does so. The targets are the symbols that come, one-hot; the squared error, summed
+    over units, lacks the factor 1/2. ``symbols_before_error`` is the paper's measure where a chunk is a stream; in
+    shorter chunks it counts from the start of the chunk.
 
     Baseline: the step number tells how likely each state of the grammar is, after some hundred steps the frequencies of
     the stationary stream; the mean over a stream. ``lag`` is None: a string may be of any length.
@@ -117,9 +119,9 @@ class ContinualReber(Generated):
         return
 
     @property
-    def criterion(self) -> AllWithin:
+    def criterion(self) -> LegalAllWithin:
         """No wrong prediction on all validation streams."""
-        return AllWithin(0.7, self.output_unit)
+        return LegalAllWithin(0.7, self.output_unit)
 
     def chunk(self, key: PRNGKeyArray, number: Array, batch_size: int) -> Batch:
         """Chunk ``number`` of as many streams: inputs and ``info`` ``[t, b, 7]``, targets and weights ``[t, b]``."""

@@ -28,9 +28,9 @@ images, which are easier. A network that reads permuted pixels and scores less h
 
 
 class Images(NamedTuple):
-    """One split: images [n, 28, 28] and labels [n], both uint8."""
+    """One split: images [n, 28, 28], those with colours [n, 32, 32, 3], and labels [n], all uint8."""
 
-    images: UInt8[Array, "n 28 28"]
+    images: UInt8[Array, "n *image"]
     labels: UInt8[Array, "n"]
 
 
@@ -39,6 +39,20 @@ class Raw(NamedTuple):
 
     training: tuple[np.ndarray, np.ndarray]
     test: tuple[np.ndarray, np.ndarray]
+
+
+def by_split(raw: Raw, num_training: int) -> dict[str, Images]:
+    """The images of each split: the training images behind the first ``num_training`` are for validation."""
+    (images, labels), test = raw
+    parts = (
+        (images[:num_training], labels[:num_training]),
+        (images[num_training:], labels[num_training:]),
+        test,
+    )
+    return {
+        split: Images(jnp.asarray(part[0]), jnp.asarray(part[1]))
+        for split, part in zip(SPLITS, parts, strict=True)
+    }
 
 
 def _load_mnist(num_training: int, num_test: int) -> Raw:
@@ -150,13 +164,9 @@ class PixelImages(Finite):
 
     def load(self) -> dict[str, Images]:
         """The images of each split; `Fault` where MNIST has not been prepared."""
-        (images, labels), test = DATA_SETS[self.data].load(self.num_images, self.num_test)
-        cut = self.num_examples("training")
-        parts = ((images[:cut], labels[:cut]), (images[cut:], labels[cut:]), test)
-        return {
-            split: Images(jnp.asarray(part[0]), jnp.asarray(part[1]))
-            for split, part in zip(SPLITS, parts, strict=True)
-        }
+        return by_split(
+            DATA_SETS[self.data].load(self.num_images, self.num_test), self.num_examples("training")
+        )
 
     def examples(self, data: dict[str, Images], split: str, indices: Int[Array, "b"]) -> Batch:
         """Inputs ``[t, b, d]``, integer targets and weights ``[b]``."""

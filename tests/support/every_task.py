@@ -8,12 +8,14 @@ from typing import Any
 
 from experiments import tasks
 from experiments.tasks.images import PixelImages
+from experiments.tasks.noise_padded import NoisePadded
 
 METHODS = ("load", "batch", "evaluation", "loss", "metrics")
 BASES = {"Task", "Generated", "Finite", "TokenTask", "DelayedRecall", "Series"}
 """What tasks are made of, and the protocol itself."""
 SETTINGS: dict[type, dict[str, Any]] = {
-    PixelImages: {"data": "synthetic", "num_images": 40, "num_validation": 8, "num_test": 8}
+    PixelImages: {"data": "synthetic", "num_images": 40, "num_validation": 8, "num_test": 8},
+    NoisePadded: {"data": "synthetic", "num_images": 40, "num_validation": 8, "num_test": 8},
 }
 """What differs from the defaults where these read a file."""
 

@@ -13,7 +13,7 @@ from drawn import assert_distributed, assert_uniform, assert_within, is_solved, 
 from reber_strings import FRAMED, SYMBOLS, UNFRAMED, legal_after, share_of_symbols, text
 
 from experiments.tasks.continual_reber import BLOCK, ContinualReber
-from experiments.tasks.error_criteria import AllWithin
+from experiments.tasks.error_criteria import AllWithin, LegalAllWithin
 
 pytestmark = pytest.mark.medium
 
@@ -171,7 +171,16 @@ def test_who_knows_the_grammar_is_perfect_and_scores_half_at_branches():
     found = measured(TASK, knows(pieces[0]), pieces[0])
     assert found["squared_error"] == pytest.approx(0.5 * np.mean(pieces[0].info.sum(axis=-1) == 2), rel=1e-4)
     assert found["fraction_correct"] == found["legal_steps"] == 1 and found["symbols_before_error"] == 600
-    assert TASK.criterion == AllWithin(0.7, "logistic")
+    assert TASK.criterion == LegalAllWithin(0.7, "logistic")
+
+
+def test_units_that_stand_at_one_half_are_right_as_printed_and_solve_nothing():
+    pieces = chunks(TASK)
+    idle = [np.zeros_like(piece.inputs) for piece in pieces]
+    found = measured(TASK, idle[0], pieces[0])
+    assert (found["fraction_correct"], found["symbols_before_error"], found["legal_steps"]) == (1, 600, 0)
+    assert is_solved(AllWithin(0.7, "logistic"), *zip(idle, pieces, strict=True))
+    assert not is_solved(TASK.criterion, *zip(idle, pieces, strict=True))
 
 
 def test_who_forgets_the_second_symbol_errs_in_the_first_string():

@@ -100,9 +100,10 @@ class LayerWithReadout:
 
     def _embedded(self, vectors: Float[Array, "v d"] | None, batch: Batch) -> Batch:
         """The batch with the vectors of its tokens; itself where there are none."""
-        if self.embedding is None or vectors is None:  # both, or neither
+        if self.embedding is None:
             return batch
-        return batch._replace(inputs=self.embedding.apply(vectors, batch.inputs))
+        # there are vectors wherever there is an embedding
+        return batch._replace(inputs=self.embedding.apply(vectors, batch.inputs))  # pyright: ignore[reportArgumentType]
 
     def num_state(self) -> int:
         """Real numbers in the state of one sequence, of all parts of a layer together."""

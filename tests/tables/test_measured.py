@@ -10,7 +10,7 @@ import recurrent as rec
 from benchmarks.learning import BUDGETS, own_rate
 from benchmarks.learning_picture import draw
 from benchmarks.rows import kept
-from experiments.tables import catalogue, measured, report
+from experiments.tables import catalogue, measured, report, reproduced
 from recurrent import registry
 from recurrent.registry import Entry
 
@@ -107,7 +107,8 @@ def test_every_table_is_made_with_a_new_cell_in_it(monkeypatch):
     """With two cells beside it: the table of all cells traces each of them some thirty times."""
     family = (registry.entry("lstm"), NEW, registry.entry("lru"))
     add(monkeypatch, {"Some": family})
-    made = {name: table() for name, table in report.TABLES.items()}
+    published = reproduced.tables()  # their commands name cells that are not among these three
+    made = {name: table() for name, table in report.TABLES.items() if name not in published}
     assert line_of(made["cells"], "fresh")[1:4] == ["Somebody (2026)", "measured nowhere", "dh + h² + h"]
     assert line_of(made["speed"], "fresh")[2] == "not measured yet"
     assert "`lstm`, `fresh`, `lru`" in made["families"]

@@ -17,7 +17,8 @@ from experiments.tasks.base import (
     require_at_least,
     require_known,
 )
-from experiments.tasks.error_criteria import LegalAllWithin, legal_most_active
+from experiments.tasks.error_criteria import legal_most_active
+from experiments.tasks.legal_criteria import LegalAllWithin
 from experiments.tasks.output_units import UNITS
 from experiments.tasks.reber_grammar import START, SYMBOLS, Grammar, embedded
 
@@ -45,7 +46,7 @@ class ContinualReber(Generated):
     Solved, on the validation streams: every prediction is right, |e| < 0.7 at every unit (a squared error below 0.49),
     and the legal symbols are the most active. With ten streams of 100,000 these are the 10^6 symbols of a perfect
     solution. Differs: that legal symbols be the most active is our condition, for units that all stand at one half are
-    right by the printed rule, as they do before any training (see `error_criteria.LegalAllWithin`). There a training
+    right by the printed rule, as they do before any training (see `legal_criteria.LegalAllWithin`). There a training
     stream, with one update a symbol, stops at its first wrong prediction, and the rate of learning may decay within it;
     `experiments.continual.reber` does so. The targets are the symbols that come, one-hot; the squared error, summed
     over units, lacks the factor 1/2. ``symbols_before_error`` is the paper's measure where a chunk is a stream; in

@@ -64,20 +64,6 @@ class AllWithin(Evaluated):
         return average <= 0
 
 
-@dataclasses.dataclass(frozen=True)
-class LegalAllWithin(AllWithin):
-    """At every step every output unit has |e| < ``error``, and the units of all legal symbols are the most active.
-
-    Errors below 0.7 alone are no knowledge of a grammar: units that all stand at one half have them, and so has a
-    network that was never trained. ``batch.info`` says which symbols are legal.
-    """
-
-    def measure(self, outputs: Float[Array, "t b k"], batch: Batch) -> Total:
-        """Predictions that are wrong by either rule, and all predictions."""
-        right = self.right(outputs, batch) & legal_most_active(outputs, batch)
-        return jnp.sum(~right * batch.weights), jnp.sum(batch.weights)
-
-
 class ErrorCounts(NamedTuple):
     """Sequences with a large error, the sum of all errors, and how many sequences there were."""
 

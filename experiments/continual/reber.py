@@ -10,11 +10,12 @@ where the rate falls by 0.99 (--rate-decay 0.99); of those without forget gates 
 
 Run: python -m experiments.continual.reber
 
-Expect: with forget gates, streams of hundreds or thousands of symbols before the first error; without, of some dozen.
+Expect: all begins with streams of three to five symbols. Two networks with forget gates made 12 and 15 symbols in a row
+after 20,000 streams, and 14 and 15 with the falling rate; none was solved. No more is known here yet.
 
-Deviations: ten networks, at most 3,000 streams of at most 10,000 symbols, a test on the same ten streams after every
-hundredth; preset paper has 30,000 streams of 10^6 and a test after each, but ten networks too. Which ten streams: those
-of the validation split, and at the end those of the test split. Without forget gates means gates that stand at 1
+Deviations: ten networks; streams, in training and in tests, of at most 1,000 symbols, and a test on the same ten
+streams after every thousandth: those of the validation split, and at the end those of the test split. Preset paper has
+streams of 10^6 symbols and a test after each, but ten networks too. Without forget gates means gates that stand at 1
 exactly: their bias is 1,000, so that they have no gradient; 360 weights learn. One update of the laboratory is one
 training stream, of --num-steps symbols unless an error ends it, and --learning-rate is that of half the squared error,
 as printed. That the rate starts anew with each stream is how we read the text; the paper's standard LSTM whose state is
@@ -58,10 +59,10 @@ PLAIN = {
 
 
 @configuration(
-    num_updates=3000,
-    log_every=100,
-    eval_every=100,
-    checkpoint_every=500,
+    num_updates=30_000,
+    log_every=1000,
+    eval_every=1000,
+    checkpoint_every=5000,
     batch_size=1,
     evaluation_batch_size=10,
     optimizer="sgd",
@@ -76,7 +77,7 @@ PLAIN = {
 class ContinualReberConfig(Config):
     """The continual embedded Reber grammar, one update of weights a symbol."""
 
-    task: TaskFlags[ContinualReber] = ContinualReber(num_steps=10_000, stream_length=10_000)
+    task: TaskFlags[ContinualReber] = ContinualReber(num_steps=1000, stream_length=1000)
     rate_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor of the learning rate from symbol to symbol, from the start of each training stream; 1: constant."""
     cut: str = "h"
@@ -117,7 +118,7 @@ def build(config: ContinualReberConfig) -> Parts:
         raise Fault(f"--cut: {error}") from error
     learner = StreamLearner(
         dataclasses.replace(model, cell=cell),
-        judge=task.criterion,
+        judge=config.task.criterion,
         learning_rate=config.learning_rate / 2,  # the task's squared error lacks the factor 1/2
         rate_decay=config.rate_decay,
     )
@@ -140,7 +141,6 @@ EXPERIMENT = Experiment(
             "evaluation_batch_size": 10,
         },
         paper={
-            "num_updates": 30_000,
             "num_steps": 1_000_000,
             "stream_length": 1_000_000,
             "log_every": 1,
@@ -149,7 +149,7 @@ EXPERIMENT = Experiment(
         },
     ),
     build=build,
-    minutes=10,
+    minutes=15,
     cells=(FORGETS, NEVER_FORGETS),
     pictures=(curves.draw,),
 )

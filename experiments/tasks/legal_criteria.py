@@ -1,4 +1,4 @@
-"""Criteria on the legal symbols of a grammar and on errors at once."""
+"""A criterion on errors and on legal symbols at once: what the rule of 2000 lacks."""
 
 import dataclasses
 

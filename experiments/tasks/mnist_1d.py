@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from experiments.tasks import criteria
 from experiments.tasks.base import Batch, Criterion, Generated, Total, require_at_least, require_known
@@ -163,7 +163,7 @@ def draw(key: PRNGKeyArray, batch_size: int) -> Draws:
 
 def curves(drawn: Draws) -> Float[Array, "b t"]:
     """The sequences that draws stand for, before they are scaled to mean 0 and variance 1."""
-    signal, is_signal = _placed(drawn)
+    signal, is_signal = _placed(drawn.labels, drawn.paddings, drawn.shifts)
     scaled = signal * (1 + SCALE * (drawn.scales - 0.5))[:, None]
     noise = SMOOTH_NOISE * drawn.smooth @ _smoothing().T.astype(np.float32)
     slope = SHEAR * (drawn.shears - 0.5)[:, None] * np.linspace(-0.5, 0.5, LENGTH, dtype=np.float32)[None]
@@ -171,14 +171,16 @@ def curves(drawn: Draws) -> Float[Array, "b t"]:
     return places @ _resampling().T.astype(np.float32)
 
 
-def _placed(drawn: Draws) -> tuple[Float[Array, "b places"], Array]:
+def _placed(
+    labels: Int[Array, "b"], paddings: Int[Array, "b"], shifts: Int[Array, "b"]
+) -> tuple[Float[Array, "b places"], Bool[Array, "b places"]]:
     """The curves at their places, and where they are: where what was stretched stood before the first zero behind."""
-    places = (jnp.arange(LENGTH)[None] - drawn.shifts[:, None]) % LENGTH
+    places = (jnp.arange(LENGTH)[None] - shifts[:, None]) % LENGTH
     # a place, times the length before it was stretched, in whole numbers: the end of the curve is no matter of rounding
-    stretched = places * (TEMPLATE + drawn.paddings - 1)[:, None]
+    stretched = places * (TEMPLATE + paddings - 1)[:, None]
     below, fraction = stretched // (LENGTH - 1), (stretched % (LENGTH - 1)) / (LENGTH - 1)
     padded = np.pad(templates(), [(0, 0), (0, PADDING[1] + 1)]).astype(np.float32)
-    levels = jnp.asarray(padded)[drawn.labels]
+    levels = jnp.asarray(padded)[labels]
     lower, upper = (jnp.take_along_axis(levels, below + more, axis=1) for more in (0, 1))
     return lower + fraction * (upper - lower), stretched < TEMPLATE * (LENGTH - 1)
 
@@ -223,9 +225,9 @@ def moments() -> tuple[float, float]:
         )
     )
     with jax.ensure_compile_time_eval():
-        nothing = jnp.zeros(())
-        drawn = Draws(*map(jnp.asarray, (labels, paddings, shifts)), nothing, nothing, nothing, nothing)
-        signal, is_signal = (np.asarray(each) for each in _placed(drawn))
+        signal, is_signal = (
+            np.asarray(each) for each in _placed(*map(jnp.asarray, (labels, paddings, shifts)))
+        )
     resampling, signal = _resampling(), np.where(is_signal, signal, 0.0).astype(float)
     mean = signal @ resampling.T
     # what is added to the mean, part by part: the scale, the slope, both noises; U(0, 1) has the variance 1/12

@@ -13,7 +13,8 @@ from drawn import assert_distributed, assert_uniform, assert_within, is_solved, 
 from reber_strings import FRAMED, SYMBOLS, UNFRAMED, legal_after, share_of_symbols, text
 
 from experiments.tasks.continual_reber import BLOCK, ContinualReber
-from experiments.tasks.error_criteria import AllWithin, LegalAllWithin
+from experiments.tasks.error_criteria import AllWithin
+from experiments.tasks.legal_criteria import LegalAllWithin
 
 pytestmark = pytest.mark.medium
 

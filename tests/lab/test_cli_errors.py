@@ -131,8 +131,9 @@ class Crooked(rec.Elman):
         return state._replace(h=jnp.zeros((2, 2)) @ jnp.zeros((3, 3)))
 """,
 }
+KNOWN = "(known: list, run, cells, compare, status, reproduce, suite, keep, report)"
 COMMANDS = {
-    "lits": "unknown command 'lits'; did you mean list? (known: list, run, cells, compare, status, keep, report)",
+    "lits": f"unknown command 'lits'; did you mean list? {KNOWN}",
     "adding_problem": "unknown command 'adding_problem'; did you mean run adding_problem? (known: ",
     "list all": "list: unknown argument all",
     "run": "run: expected a .py file, a module, or the name of an experiment (adding_problem, ",
@@ -238,10 +239,7 @@ def test_the_package_lists_its_commands_in_another_process():
     words = [sys.executable, "-m", "experiments", "rnu"]
     outcome = elsewhere(words)
     assert outcome.code == 2
-    assert (
-        outcome.err
-        == "error: unknown command 'rnu'; did you mean run? (known: list, run, cells, compare, status, keep, report)\n"
-    )
+    assert outcome.err == f"error: unknown command 'rnu'; did you mean run? {KNOWN}\n"
 
 
 def test_the_experiment_of_these_tests_is_the_real_one():

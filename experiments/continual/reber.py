@@ -109,7 +109,7 @@ def build(config: ContinualReberConfig) -> Parts:
     task, model, _ = parts(config, EveryStep(), skip=True, init_range=0.2)
     if not isinstance(model, CellWithReadout):
         raise Fault(
-            f"--cell: expected one cell, for rules that travel forward need one state, got {config.cell}"
+            f"--cell: expected one cell, for rules that travel forward need one state, got {config.cell.name}"
         )
     fields = tuple(name.strip() for name in config.cut.split(",") if name.strip())
     try:

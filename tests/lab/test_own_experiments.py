@@ -30,7 +30,9 @@ def test_a_file_is_run_and_leaves_what_ours_leave(tmp_path):
         assert stored["config"]["num_steps"] == length
         found = summary(place)
         assert (found["num_updates"], found["lag"], found["baseline"]) == (20, length - 1, 0.6931)
-    assert re.search(r"^cell +num steps +parameters +state +test accuracy +test surely right", outcome.out, re.MULTILINE)
+    assert re.search(
+        r"^cell +num steps +parameters +state +test accuracy +test surely right", outcome.out, re.MULTILINE
+    )
 
 
 def test_help_shows_the_fields_of_the_task_with_their_comments(tmp_path):

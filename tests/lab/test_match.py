@@ -84,6 +84,7 @@ def whole(compile_once, tmp_path_factory):
     return out, outcome
 
 
+@pytest.mark.medium
 def test_each_cell_of_a_grid_has_its_own_size_in_all_its_files(whole):
     out, _ = whole
     assert sorted(entry.name for entry in out.iterdir() if entry.is_dir()) == ["gru", "lstm"]
@@ -97,6 +98,7 @@ def test_each_cell_of_a_grid_has_its_own_size_in_all_its_files(whole):
         assert (opened.config.hidden_size, opened.model.cell.hidden_size) == (size, size)
 
 
+@pytest.mark.medium
 def test_the_table_and_the_frame_have_sizes_and_counts(whole):
     out, outcome = whole
     rows = {row["cell"]: row for row in json.loads((out / "table.json").read_text())}
@@ -114,6 +116,7 @@ def test_the_table_and_the_frame_have_sizes_and_counts(whole):
     assert heads[0][:5] == ["cell", "hidden", "size", "parameters", "state"]
 
 
+@pytest.mark.medium
 def test_a_finished_grid_is_found_and_trains_nothing(whole):
     out, _ = whole
     before = {cell: hashes(out / cell) for cell in SIZES}
@@ -155,6 +158,7 @@ def test_what_is_stored_goes_before_what_would_be_chosen_today(tmp_path):
     assert job.config.hidden_size == 8
 
 
+@pytest.mark.medium
 def test_another_size_or_match_is_another_run(whole):
     out, _ = whole
     for flags in (("--hidden-size", "11"), ("--match", "parameters=701")):
@@ -236,6 +240,7 @@ def test_a_model_without_a_state_is_matched_by_its_parameters_alone():
         matching.sized(odd, dataclasses.replace(smoke, match="parameters=5"), None)
 
 
+@pytest.mark.medium
 def test_summaries_of_earlier_versions_make_a_table_with_what_they_know(whole):
     out, _ = whole
     new, old = summary(out / "lstm"), summary(out / "gru")

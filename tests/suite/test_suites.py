@@ -41,6 +41,7 @@ def test_the_core_is_part_of_all_at_the_same_budget():
         assert len(set(folders)) == len(folders) and all("/" not in name for name in folders)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("suite", "part"), PARTS)
 def test_a_score_of_0_is_what_no_constant_answer_beats(suite, part):
     experiment, (config, *_) = base.requested(suite, part, "gru")
